@@ -32,7 +32,8 @@ def pytest_report_header(config):
 
 def pytest_terminal_summary(terminalreporter, config):
     if terminalreporter.stats.get("failed"):
-        terminalreporter.write_line(f"The same random programs again: --seed {config.option.seed:#x}")
+        seed = config.option.seed
+        terminalreporter.write_line(f"The same random programs again: --seed {seed:#x}")
 
 
 def pytest_runtest_setup(item):
