@@ -1,0 +1,206 @@
+"""How does a reader drive the machine by hand? A console, registers, disassembly, and buttons.
+
+`Player` is the Python half: it answers the messages of static/player.js, which draws. The front end
+asks for one slice of a run at a time, so a pause takes effect within a slice and the kernel stays
+free between two. JupyterLab may deliver the messages in a thread of their own while a cell is
+running; the lock keeps cell and player from moving the machine at once.
+
+Where no kernel answers (a saved notebook, the site, a plain text log) the player is a still picture
+of the machine as it was.
+"""
+
+import re
+import threading
+import weakref
+from html import escape
+from pathlib import Path
+
+import anywidget
+
+from virtlab.explore.drawing import count, grouped_hex
+from virtlab.explore.figures.timeline import describe
+from virtlab.explore.palette import style
+
+STATIC = Path(__file__).parent / "static"
+SLICE = 5_000_000  # instructions, about a hundredth of a second
+CONSOLE_TAIL = 20_000  # characters shown
+EVENTS_SHOWN = 40
+METHODS = ("state", "step", "back", "run", "type")
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x07\x0b-\x1f\x7f]")
+
+
+def readable(console: str) -> str:
+    """Console text as it would look on a terminal: backspace erases, escape sequences vanish."""
+    text = console.replace("\r\n", "\n").replace("\r", "\n")
+    while "\b" in text:
+        text = re.sub(r"[^\b\n]\b|^\b|(?<=\n)\b", "", text)
+    return ESCAPES.sub("", text)
+
+
+class Player(anywidget.AnyWidget):
+    """A machine to run, pause, step and rewind.
+
+    Parameters
+    ----------
+    machine : a `virtlab.machine.Machine`, loaded
+    slice_instructions : int, how far one message runs the machine at most
+
+    Example
+    -------
+    >>> Player(Machine(firmware="sbi").load(guests.path("pith")))      # doctest: +SKIP
+    """
+
+    _esm = STATIC / "player.js"
+    _css = style() + (STATIC / "player.css").read_text(encoding="utf-8")
+
+    def __init__(self, machine, slice_instructions: int = SLICE):
+        super().__init__()
+        self.machine = machine
+        self.slice_instructions = slice_instructions
+        self._lock = getattr(machine, "lock", None) or threading.RLock()
+        self._shown_steps = machine.steps
+        self.on_msg(self._answer)
+        _follow_cells(self)
+
+    def _answer(self, widget, message: dict, buffers) -> None:
+        self.send({"id": message.get("id")} | self.handle(message))
+
+    def handle(self, message: dict) -> dict:
+        """Answer one message of the front end.
+
+        Parameters
+        ----------
+        message : {"method": one of METHODS, "argument": what the method takes, or None}
+
+        Returns
+        -------
+        {"state": ...} as `state` describes, or {"error": one sentence}
+        """
+        method, argument = message.get("method"), message.get("argument")
+        if method not in METHODS:
+            return {"error": f"the player has no method {method!r}; it has {', '.join(METHODS)}"}
+        try:
+            with self._lock:
+                stop = getattr(self, f"_{method}")(argument)
+                return {"state": self.state(stop)}
+        except (ValueError, TypeError, RuntimeError) as error:
+            return {"error": str(error)}
+
+    def _state(self, argument) -> None:
+        return None
+
+    def _step(self, n: int):
+        return self.machine.step(n)
+
+    def _back(self, n: int):
+        return self.machine.back(min(n, self.machine.steps))
+
+    def _run(self, until: str | None):
+        from virtlab.machine import Event
+
+        if until not in (None, "trap"):
+            raise ValueError(f"the player runs until None or 'trap', not {until!r}")
+        return self.machine.run(self.slice_instructions, until=Event.TRAP if until else None)
+
+    def _type(self, text: str) -> None:
+        self.machine.type(text)
+
+    def state(self, stop=None) -> dict:
+        """What the front end draws, as JSON.
+
+        steps : instructions since reset; mode, pc : strings
+        reason : why the last run stopped ("budget" = there is more to run), or "still"
+        sentence : the same in words
+        registers : list of [name, hexadecimal value]
+        code : list of [address, instruction, is this pc]
+        console : the last CONSOLE_TAIL characters
+        events : list of [instruction, what happened], newest first
+        """
+        machine = self.machine
+        self._shown_steps = machine.steps
+        return {
+            "steps": machine.steps,
+            "mode": machine.mode,
+            "pc": grouped_hex(machine.pc),
+            "reason": getattr(stop, "reason", "still"),
+            "sentence": str(stop) if hasattr(stop, "reason") else self._where(),
+            "registers": [[name, grouped_hex(value)] for name, value in machine.registers.items()],
+            "code": [
+                [grouped_hex(address), text, address == machine.pc]
+                for address, _, text in machine.disassemble(n=14, before=4)
+            ],
+            "console": readable(machine.console)[-CONSOLE_TAIL:],
+            "events": [
+                [event.steps, f"{describe(event)}, {event.from_mode} to {event.to_mode}"]
+                for event in reversed(machine.events[-EVENTS_SHOWN:])
+            ],
+        }
+
+    def _where(self) -> str:
+        machine = self.machine
+        if machine.exit_code is not None:
+            return f"The guest has ended with exit code {machine.exit_code}."
+        return f"{machine.mode}-mode, pc {grouped_hex(machine.pc)}."
+
+    def moved(self) -> None:
+        """Tell the front end that somebody else has moved the machine, if so."""
+        if self.machine.steps != self._shown_steps:
+            with self._lock:
+                self.send({"moved": self.state()})
+
+    def __repr__(self) -> str:
+        machine = self.machine
+        return (
+            f"Player: {machine.mode}-mode, pc {grouped_hex(machine.pc)}, "
+            f"after {count(machine.steps, 'instruction')}"
+        )
+
+    def html(self) -> str:
+        """The machine as it is now, as a still picture."""
+        state = self.state()
+        code = "\n".join(
+            f"{'▶' if here else ' '} {address}  {text}" for address, text, here in state["code"]
+        )
+        cells = [
+            f"<th scope='row'>{n}</th><td><code>{v}</code></td>" for n, v in state["registers"]
+        ]
+        rows = "\n".join(
+            f"<tr>{''.join(cells[at : at + 4])}</tr>" for at in range(0, len(cells), 4)
+        )
+        return (
+            f"<style>{style()}</style>\n<div class='vl'><figure>"
+            f"<figcaption>The machine after {count(state['steps'], 'instruction')}</figcaption>\n"
+            f"<p>{escape(state['sentence'])} In JupyterLab, run this cell to get the buttons.</p>\n"
+            f"<p>Console</p><pre>{escape(state['console'] or '(nothing printed yet)')}</pre>\n"
+            f"<p>Instructions around pc</p><pre>{escape(code)}</pre>\n"
+            f"<details><summary>Registers</summary><div class='vl-scroll' tabindex='0'>"
+            f"<table aria-label='Registers'><tbody>{rows}</tbody></table></div></details>"
+            f"</figure></div>"
+        )
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        return data | {"text/plain": repr(self), "text/html": self.html()}, metadata
+
+
+def _follow_cells(player: Player) -> None:
+    """After each cell, let the player show where the cell has left the machine."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is None:
+        return
+    alive = weakref.ref(player)
+
+    def after_cell(result=None) -> None:
+        player = alive()
+        if player is None:
+            shell.events.unregister("post_run_cell", after_cell)
+        else:
+            player.moved()
+
+    shell.events.register("post_run_cell", after_cell)

@@ -1,0 +1,93 @@
+"""What does the library really do? Its own source, shown in the notebook, never retyped.
+
+`source(function)` prints the lines as they stand in the file, with their numbers and a link. Book
+and library cannot drift apart.
+"""
+
+import inspect
+from html import escape
+from pathlib import Path
+
+from pygments import lex
+from pygments.lexers import PythonLexer
+from pygments.token import Comment, Keyword, Operator, String
+
+from virtlab.explore.palette import style
+
+ROOT = Path(__file__).parents[2]  # the folder that holds the package
+LOOKS = ((Comment, "comment"), (String, "string"), (Keyword, "keyword"), (Operator.Word, "keyword"))
+
+
+class Source:
+    """Lines of a file: a function's or a class's.
+
+    Attributes
+    ----------
+    path : str, relative to the folder that holds the package, with forward slashes
+    first : int, number of the first line
+    text : str, the lines
+    """
+
+    def __init__(self, path: str, first: int, text: str):
+        self.path, self.first, self.text = path, first, text
+
+    @property
+    def last(self) -> int:
+        return self.first + self.text.count("\n") - 1
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}, lines {self.first} to {self.last}"
+
+    def __repr__(self) -> str:
+        lines = self.text.splitlines()
+        numbered = (f"{self.first + n:4}  {line}".rstrip() for n, line in enumerate(lines))
+        return f"{self.place}\n" + "\n".join(numbered)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self.html()}
+
+    def html(self) -> str:
+        """Highlighted, with line numbers that are not copied along, and a link to the file."""
+        lines = _highlighted(self.text)
+        numbered = "\n".join(
+            f"<span class='number'>{self.first + n:4} </span> {line}"
+            for n, line in enumerate(lines)
+        )
+        link = f"<a href='../{self.path}'>{escape(self.place)}</a>"
+        return (
+            f"<style>{style()}</style>\n<div class='vl'><p>{link}</p>\n"
+            f"<pre tabindex='0'>{numbered}</pre></div>"
+        )
+
+
+def source(thing) -> Source:
+    """The source of a function, compiled or not, or of a class.
+
+    Raises
+    ------
+    TypeError if `thing` is not defined in a file of this package.
+    """
+    plain = getattr(thing, "py_func", thing)  # Numba's dispatcher keeps the original here
+    plain = inspect.unwrap(plain) if callable(plain) else plain
+    try:
+        path = Path(inspect.getsourcefile(plain)).resolve().relative_to(ROOT)
+        lines, first = inspect.getsourcelines(plain)
+    except (TypeError, OSError, ValueError):
+        raise TypeError(
+            f"{thing!r} has no source in virtlab; give a function or a class of the package"
+        ) from None
+    return Source(path.as_posix(), max(first, 1), "".join(lines))
+
+
+def _highlighted(text: str) -> list[str]:
+    """Lines of HTML; a token that spans lines is closed and opened again at each end."""
+    lines = [""]
+    for kind, value in lex(text, PythonLexer(stripnl=False)):
+        look = next((name for group, name in LOOKS if kind in group), "")
+        for n, part in enumerate(value.split("\n")):
+            if n:
+                lines.append("")
+            if part:
+                lines[-1] += f"<span class='{look}'>{escape(part)}</span>" if look else escape(part)
+    return lines[: text.count("\n")]
