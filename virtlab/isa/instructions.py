@@ -121,26 +121,27 @@ remw   | rd, rs1, rs2 | 0000001 rs2 rs1 110 rd 0111011 | rem on the low 32 bits
 remuw  | rd, rs1, rs2 | 0000001 rs2 rs1 111 rd 0111011 | remu on the low 32 bits
 """
 
-# The 32-bit rows; the 64-bit ones differ in one bit of the width and are derived below.
+# Read, change and write memory as one; rd is what memory held before. These are the 32-bit rows;
+# the 64-bit ones differ in one bit of the width and are derived below.
 A = """
 lr.w      | rd, (rs1)      | 00010 aq rl 00000 rs1 010 rd 0101111 | Load and reserve
 sc.w      | rd, rs2, (rs1) | 00011 aq rl rs2 rs1 010 rd 0101111   | Store if reserved; rd = 0 if so
-amoswap.w | rd, rs2, (rs1) | 00001 aq rl rs2 rs1 010 rd 0101111   | rd = memory; memory = rs2
-amoadd.w  | rd, rs2, (rs1) | 00000 aq rl rs2 rs1 010 rd 0101111   | rd = memory; add rs2 to memory
-amoxor.w  | rd, rs2, (rs1) | 00100 aq rl rs2 rs1 010 rd 0101111   | rd = memory; xor rs2 into memory
-amoand.w  | rd, rs2, (rs1) | 01100 aq rl rs2 rs1 010 rd 0101111   | rd = memory; and rs2 into memory
-amoor.w   | rd, rs2, (rs1) | 01000 aq rl rs2 rs1 010 rd 0101111   | rd = memory; or rs2 into memory
-amomin.w  | rd, rs2, (rs1) | 10000 aq rl rs2 rs1 010 rd 0101111   | rd = memory; store the lesser, signed
-amomax.w  | rd, rs2, (rs1) | 10100 aq rl rs2 rs1 010 rd 0101111   | rd = memory; store the greater, signed
-amominu.w | rd, rs2, (rs1) | 11000 aq rl rs2 rs1 010 rd 0101111   | rd = memory; store the lesser, unsigned
-amomaxu.w | rd, rs2, (rs1) | 11100 aq rl rs2 rs1 010 rd 0101111   | rd = memory; store the greater, unsigned
+amoswap.w | rd, rs2, (rs1) | 00001 aq rl rs2 rs1 010 rd 0101111   | Swap memory and rs2
+amoadd.w  | rd, rs2, (rs1) | 00000 aq rl rs2 rs1 010 rd 0101111   | Add rs2 to memory
+amoxor.w  | rd, rs2, (rs1) | 00100 aq rl rs2 rs1 010 rd 0101111   | Exclusive or rs2 into memory
+amoand.w  | rd, rs2, (rs1) | 01100 aq rl rs2 rs1 010 rd 0101111   | And rs2 into memory
+amoor.w   | rd, rs2, (rs1) | 01000 aq rl rs2 rs1 010 rd 0101111   | Or rs2 into memory
+amomin.w  | rd, rs2, (rs1) | 10000 aq rl rs2 rs1 010 rd 0101111   | Keep the lesser, signed
+amomax.w  | rd, rs2, (rs1) | 10100 aq rl rs2 rs1 010 rd 0101111   | Keep the greater, signed
+amominu.w | rd, rs2, (rs1) | 11000 aq rl rs2 rs1 010 rd 0101111   | Keep the lesser, unsigned
+amomaxu.w | rd, rs2, (rs1) | 11100 aq rl rs2 rs1 010 rd 0101111   | Keep the greater, unsigned
 """
 
 PRIVILEGED = """
 mret       |          | 0011000 00010 00000 000 00000 1110011 | Return from a trap taken in M-mode
 sret       |          | 0001000 00010 00000 000 00000 1110011 | Return from a trap taken in S-mode
 wfi        |          | 0001000 00101 00000 000 00000 1110011 | Wait for an interrupt
-sfence.vma | rs1, rs2 | 0001001 rs2 rs1 000 00000 1110011     | Drop translations: address rs1, ASID rs2
+sfence.vma | rs1, rs2 | 0001001 rs2 rs1 000 00000 1110011     | Drop translations of rs1 in ASID rs2
 """
 
 H = """

@@ -105,3 +105,8 @@ def read_layout(layout: str) -> tuple[int, int, dict, int]:
             position += width
     fields = {name: Field(name, tuple(p), name in nonzero) for name, p in pieces.items()}
     return mask, match, fields, position
+
+
+def wrap(value: int) -> int:
+    """The value of the low 64 bits, read as a signed number."""
+    return (value & (1 << 64) - 1 ^ 1 << 63) - (1 << 63)
