@@ -1,6 +1,6 @@
 """Build the site: python3 lab.py book, or this file with the Python of .venv.
 
-Warnings are errors, and all of them are shown. The site is OUTPUT/_build/html.
+Warnings are errors, and all of them are shown. The site is book/_build/html, or below --output.
 """
 
 import argparse
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(output: Path, source: Path = ROOT) -> list[str]:
-    """The jupyter-book command that builds `source` (book/_config.yml, book/_toc.yml) into OUTPUT."""
+    """The jupyter-book command that builds the book under `source` into `output`/_build/html."""
     build = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     return [
         *(sys.executable, "-c", build, "build", str(source)),

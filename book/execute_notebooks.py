@@ -43,6 +43,7 @@ def execute(path: Path, timeout_s: int = 300) -> str:
         record_timing=False,
         coalesce_streams=True,
         store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:

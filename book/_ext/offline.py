@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class PlotlyFigure:
     """Puts a plotly figure into the page as data, for plotly_figure.js to draw."""
 
-    mime_priority_overrides = [("*", PLOTLY, 1)]
+    mime_priority_overrides = (("*", PLOTLY, 1),)
 
     @staticmethod
     def handle_mime(renderer, data, inline):
