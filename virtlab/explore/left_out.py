@@ -1,47 +1,58 @@
 """Where does the model differ from hardware? Its own remarks, collected from the sources.
 
-A comment that begins with `# Model:` in the machine's sources states a departure in words a reader
-can use; the comment lines that follow belong to it.
+A comment, or a paragraph of a docstring, that begins with `# Model:` states a departure in words a
+reader can use; the comment lines, or the rest of the paragraph, belong to it.
 """
 
+import io
+import tokenize
 from pathlib import Path
 
 from virtlab.explore.drawing import Drawing, count
 
 PACKAGE = Path(__file__).parents[1]
 MARK = "# Model:"
+COMMENT = tokenize.COMMENT
 
 
 def departures(folder: Path) -> list[tuple[str, int, str]]:
     """Every marked remark below `folder` as (file, line, text), in the order of files and lines."""
     found = []
     for path in sorted(folder.rglob("*.py")):
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        for number, line in enumerate(lines):
-            at = line.find(MARK)
-            if at < 0:
+        text = path.read_text("utf-8")
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        comments = {token.start[0]: token.string for token in tokens if token.type == COMMENT}
+        lines = text.splitlines()
+        name = path.relative_to(folder.parent).as_posix()
+        for number, line in enumerate(lines, 1):
+            comment = comments.get(number, line).strip()
+            if not comment.startswith(MARK):
                 continue
-            words = [line[at + len(MARK) :].strip()]
-            for following in lines[number + 1 :] if at == 0 else []:
-                if not following.startswith("#") or following.startswith(MARK):
+            words = [comment.removeprefix(MARK).strip()]
+            for below in range(number + 1, len(lines) + 1):
+                following = lines[below - 1].strip()
+                if number in comments:
+                    following = comments.get(below, "")
+                if not following or following.startswith((MARK, '"""')):
                     break
-                words.append(following[1:].strip())
-            name = path.relative_to(folder.parent).as_posix()
-            found.append((name, number + 1, " ".join(words)))
+                words.append(following.removeprefix("#").strip())
+            found.append((name, number, " ".join(words)))
     return found
 
 
-def left_out(package: str = "machine") -> Drawing:
-    """The departures of a sub-package of virtlab, as a table.
+def left_out(*packages: str) -> Drawing:
+    """The departures of the named sub-packages of virtlab, or of the machine and its isa.
 
     Raises
     ------
     ValueError if there is no such sub-package.
     """
-    folder = PACKAGE / package
-    if not folder.is_dir():
-        raise ValueError(f"virtlab has no sub-package {package!r}")
-    found = departures(folder)
-    text = f"{count(len(found), 'remark')} in virtlab/{package} marked '{MARK}'."
+    packages = packages or ("isa", "machine")
+    found = []
+    for package in packages:
+        if not (PACKAGE / package).is_dir():
+            raise ValueError(f"virtlab has no sub-package {package!r}")
+        found += departures(PACKAGE / package)
+    text = f"{count(len(found), 'remark')} in {' and '.join(packages)} marked '{MARK}'."
     rows = tuple((remark, f"{name}, line {line}") for name, line, remark in found)
     return Drawing("What the model leaves out", text, ("departure", "where"), rows)

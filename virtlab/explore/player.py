@@ -29,12 +29,14 @@ METHODS = ("state", "step", "back", "run", "type")
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x07\x0b-\x1f\x7f]")
 
+ERASED = re.compile(r"[^\x08\n]\x08|^\x08+|(?<=\n)\x08+")  # a character and its backspace
+
 
 def readable(console: str) -> str:
     """Console text as it would look on a terminal: backspace erases, escape sequences vanish."""
     text = console.replace("\r\n", "\n").replace("\r", "\n")
     while "\b" in text:
-        text = re.sub(r"[^\b\n]\b|^\b|(?<=\n)\b", "", text)
+        text = ERASED.sub("", text)
     return ESCAPES.sub("", text)
 
 
@@ -97,11 +99,13 @@ class Player(anywidget.AnyWidget):
         return self.machine.back(min(n, self.machine.steps))
 
     def _run(self, until: str | None):
+        if until is None:
+            return self.machine.run(self.slice_instructions)
+        if until != "trap":
+            raise ValueError(f"the player runs until None or 'trap', not {until!r}")
         from virtlab.machine import Event
 
-        if until not in (None, "trap"):
-            raise ValueError(f"the player runs until None or 'trap', not {until!r}")
-        return self.machine.run(self.slice_instructions, until=Event.TRAP if until else None)
+        return self.machine.run(self.slice_instructions, until=Event.TRAP)
 
     def _type(self, text: str) -> None:
         self.machine.type(text)

@@ -127,7 +127,7 @@ def _picture(stretches, traps, first: int, last: int, title: str, text: str) -> 
             shapes.append(f"<path d='{path}' class='{mode.lower()}'/>")
     y = TOP + len(lanes) * LANE
     for kind in ("exception", "interrupt"):
-        marks = sorted({round(x(trap.steps), 1) for trap in traps if trap.kind == kind})
+        marks = sorted({round(x(trap.steps)) for trap in traps if trap.kind == kind})
         shapes.append(label(LEFT - 10, y + 13, kind + "s", anchor="end"))
         path = "".join(f"M{at:g} {y}v18" for at in marks)
         shapes.append(f"<path d='{path}' class='trap'/>" if path else "")
