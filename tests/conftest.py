@@ -68,7 +68,7 @@ def seed(pytestconfig) -> int:
     return pytestconfig.option.seed
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def browser():
     """A headless Chromium that may open pages of this computer and files, and nothing else."""
     from playwright.sync_api import sync_playwright
@@ -84,6 +84,8 @@ def browser():
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
+        if not chromium():
+            pytest.skip("Chromium is not installed (Debian: chromium)")
         chrome = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         yield chrome
         chrome.close()
