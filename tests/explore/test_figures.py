@@ -10,6 +10,7 @@ import recorded
 from virtlab.explore.drawing import TABLE_ROWS, Drawing, count, grouped_hex
 from virtlab.explore.figures.access import access, access_rules
 from virtlab.explore.figures.board import board
+from virtlab.explore.figures.curve import curve
 from virtlab.explore.figures.page_table import page_table, ranges
 from virtlab.explore.figures.registers import registers
 from virtlab.explore.figures.timeline import instructions_by_mode, intervals, timeline
@@ -34,6 +35,8 @@ DRAWINGS = {
     "tlb": tlb(recorded.TLB),
     "empty tlb": tlb([]),
     "access": access("DAUWRV", "S", "load"),
+    "curve": curve([(0, 0), (8, 40), (4, 10)], "pages", "misses", "Misses", 4),
+    "flat curve": curve([(0, 0), (1, 0)], "pages", "misses", "Misses"),
     "registers": registers({"zero": 0, "a0": 2**64 - 5}),
 }
 
@@ -312,3 +315,22 @@ def test_registers_show_what_changed_with_its_sign():
     drawing = registers({"a0": 2**64 - 5, "a1": 7, "a2": 0}, {"a0": 0, "a1": 7, "a2": 0})
     assert drawing.rows == (("a0", "0xffff_ffff_ffff_fffb", "-5"),)
     assert drawing.text == "1 register of 3 changed. a0 = -5"
+
+
+# Curve.
+
+
+def test_a_curve_reads_out_the_marked_point():
+    drawing = DRAWINGS["curve"]
+    assert drawing.title == "Misses: 4 pages"
+    assert drawing.text == "4 pages: 10 misses. misses from 0 to 40 while pages goes from 0 to 8."
+    assert drawing.rows == ((0, 0), (4, 10), (8, 40))
+
+
+@pytest.mark.parametrize(
+    ("points", "marked", "message"),
+    [([(1, 1)], None, "at least 2 points, not 1"), ([(1, 1), (2, 2)], 3, "3 is not among")],
+)
+def test_a_curve_refuses_what_it_cannot_draw(points, marked, message):
+    with pytest.raises(ValueError, match=message):
+        curve(points, "pages", "misses", "Misses", marked)

@@ -77,6 +77,17 @@ def test_access_changes_its_verdict_with_the_switches():
     assert live.drawing.title.endswith("allowed")
 
 
+def test_a_sweep_measures_once_and_reads_out_the_chosen_point():
+    asked = []
+    live = controls.sweep(
+        lambda n: asked.append(n) or n * n, [1, 2, 3], "pages", "misses", "TLB misses"
+    )
+    live.controls["marked"].value = 3
+    assert live.drawing.title == "TLB misses: 3 pages"
+    assert live.drawing.text.startswith("3 pages: 9 misses.")
+    assert asked == [1, 2, 3]
+
+
 LIVES = {
     "timeline": lambda: controls.timeline(recorded.EVENTS, recorded.END),
     "walk": lambda: controls.walk(recorded.MAPPED),

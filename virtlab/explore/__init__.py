@@ -9,6 +9,7 @@
 | what a page table maps, what the TLB holds | `page_table(m.page_table())`, `tlb(m.tlb)` |
 | who may do what with a page | `access("DAUWRV", "S", "load")` |
 | registers | `registers(m.registers)` |
+| how a count follows a parameter | `sweep(measure, values, ...)` |
 | to do | call |
 | drive a machine by hand | `Player(m)` |
 | run five lines of assembly | `run_asm("...")` |
@@ -20,7 +21,7 @@ Figures are made from plain data and know nothing of widgets (`figures`); `contr
 above them. Nothing here runs a guest except `Player` and `run_asm`.
 """
 
-from virtlab.explore.controls import access, timeline, walk, walks
+from virtlab.explore.controls import access, sweep, timeline, walk, walks
 from virtlab.explore.drawing import Drawing, grouped_hex
 from virtlab.explore.figures.board import board
 from virtlab.explore.figures.page_table import page_table
@@ -48,6 +49,7 @@ __all__ = [
     "reveal",
     "run_asm",
     "source",
+    "sweep",
     "timeline",
     "tlb",
     "traps",

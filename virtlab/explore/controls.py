@@ -7,6 +7,7 @@ All controls work by keyboard: Tab reaches them, the arrow keys move them.
 from collections.abc import Callable, Sequence
 
 from virtlab.explore.figures import access as access_figure
+from virtlab.explore.figures import curve as curve_figure
 from virtlab.explore.figures import timeline as timeline_figure
 from virtlab.explore.figures import walk as walk_figure
 from virtlab.explore.live import Live
@@ -148,6 +149,29 @@ def walks(translate: Callable, addresses: dict[str, int]) -> Live:
         return walk_figure.walk(found, min(shown, len(found.steps) + 1))
 
     return Live({"where": where, "kind": kind, "shown": shown}, draw)
+
+
+def sweep(
+    measure: Callable[[int], int], values: Sequence[int], x_name: str, y_name: str, title: str
+) -> Live:
+    """A number measured for every value once; the control picks the point that is read out.
+
+    Parameters
+    ----------
+    measure : function of one value, returns a count
+    values : the values to measure, at least two
+    x_name, y_name, title : as for `figures.curve.curve`
+    """
+    import ipywidgets
+
+    points = [(value, measure(value)) for value in values]
+    options = [(f"{value:,}", value) for value in values]
+    marked = _wide(ipywidgets.SelectionSlider(options=options, description=x_name))
+
+    def draw(marked: int):
+        return curve_figure.curve(points, x_name, y_name, title, marked)
+
+    return Live({"marked": marked}, draw)
 
 
 def access(flags: str = "DAUWRV", mode: str = "S", kind: str = "load") -> Live:

@@ -12,7 +12,7 @@
 // `mount(element, backend)` draws. The default export makes a backend out of an anywidget model, whose
 // other end is Python; a page can hand in a backend that calls WebAssembly.
 
-const REGISTER_COLUMNS = 4;
+const REGISTER_COLUMNS = 2;
 const PATIENCE_MS = 5000;
 
 export const number = (n) => n.toLocaleString("en-US");
