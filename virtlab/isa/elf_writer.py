@@ -13,9 +13,8 @@ import struct
 
 from virtlab.isa.assembler import Program
 
-FILE_HEADER = (
-    "<16sHHIQQQIHHHHHH"  # magic.., type, machine, version, entry, phoff, shoff, flags, ...
-)
+# magic, type, machine, version, entry, phoff, shoff, flags, then six sizes and counts
+FILE_HEADER = "<16sHHIQQQIHHHHHH"
 PROGRAM_HEADER = "<IIQQQQQQ"  # type, flags, offset, vaddr, paddr, filesz, memsz, align
 SECTION_HEADER = "<IIQQQQIIQQ"  # name, type, flags, addr, offset, size, link, info, align, entsize
 SYMBOL = "<IBBHQQ"  # name, info, other, section, value, size
