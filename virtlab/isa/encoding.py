@@ -10,6 +10,8 @@ USER = 0
 SUPERVISOR = 1
 MACHINE = 3
 
+SYSTEM_OPCODE = 0x73  # ECALL, CSR accesses and all privileged instructions
+
 # Kinds of memory access. The cause of a fault follows from the kind.
 LOAD = 0
 STORE = 1
