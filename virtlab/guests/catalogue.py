@@ -1,0 +1,60 @@
+"""Which guests there are, and where their sources and images lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+IMAGES = HERE / "images"
+
+# The teaching OS in reading order; user/user.c is what every program is linked with.
+PITH_COMMON = ["common/abi.h", "common/text.h", "common/text.c"]
+PITH_KERNEL = [
+    f"kernel/{name}"
+    for name in """
+    kernel.h riscv.h board.h main.c entry.S trap.c system.c process.c timer.c exec.c
+    page.c vm.c
+    file.c pipe.c fs.h fs.c block.c
+    interrupts.c uart.c console.c disk.c
+    device_tree.c sbi.c print.c kernel.ld
+    """.split()
+]
+PITH_LIBRARY = ["user/user.h", "user/user.c", "user/start.S", "user/user.ld"]
+PITH_PROGRAMS = [
+    f"user/{name}.c"
+    for name in """
+    init sh cat echo free grep kill ls mkdir ps rm shutdown sleep uptime wc
+    """.split()
+]
+PITH_WORKLOADS = [
+    f"workloads/{name}.c"
+    for name in """
+    nullsys forkwait ctxsw pgfault ptemod devread diskread compute memwalk selftest
+    """.split()
+]
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Where a guest's sources are: one file of assembly text, or the files of a folder."""
+
+    folder: Path
+    parts: tuple[str, ...]
+    has_disk: bool = False
+
+    def files(self) -> list[str]:
+        return list(self.parts)
+
+
+BARE = ["hello", "timer", "user_mode", "paging"]
+
+GUESTS = {
+    "pith": Guest(
+        HERE / "pith",
+        (*PITH_COMMON, *PITH_KERNEL, *PITH_LIBRARY, *PITH_PROGRAMS, *PITH_WORKLOADS),
+        has_disk=True,
+    ),
+    **{name: Guest(HERE / "bare", (f"{name}.s",)) for name in BARE},
+    "integer_mix": Guest(HERE / "bench", ("integer_mix.c", "start.S", "bench.ld")),
+}

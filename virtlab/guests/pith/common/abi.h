@@ -1,0 +1,114 @@
+// What the kernel and its programs agree on: system calls, errors, flags and records.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A program puts the number of a system call in a7 and its arguments in a0, a1 and a2, and
+// executes ecall. The result comes back in a0: zero or more, or an error below, negated.
+enum system_call {
+    SYS_NULL,       // null()                        does nothing, and so costs only the way in and out
+    SYS_FORK,       // fork()                        0 in the child, the child's number in the parent
+    SYS_EXEC,       // exec(path, argv)              returns only if it failed
+    SYS_EXIT,       // exit(status)
+    SYS_WAIT,       // wait(*status)                 the number of a child that has ended
+    SYS_KILL,       // kill(process)
+    SYS_GETPID,     // getpid()
+    SYS_SLEEP,      // sleep(milliseconds)
+    SYS_SBRK,       // sbrk(n_bytes)                 the old end of the heap
+    SYS_MAP,        // map(address, n_bytes, protection)
+    SYS_PIPE,       // pipe(files[2])                files[0] is read, files[1] is written
+    SYS_OPEN,       // open(path, flags)
+    SYS_CLOSE,      // close(file)
+    SYS_DUP,        // dup(file)                     the lowest free number, for the same open file
+    SYS_READ,       // read(file, buffer, n_bytes)   the bytes read, 0 at the end
+    SYS_WRITE,      // write(file, buffer, n_bytes)
+    SYS_STAT,       // stat(file, *file_info)
+    SYS_MKDIR,      // mkdir(path)                   the number of its inode
+    SYS_REMOVE,     // remove(path)                  a file, or an empty directory
+    SYS_CHDIR,      // chdir(path)
+    SYS_PROCESSES,  // processes(*process_info, n)   how many were written
+    SYS_SYSTEM,     // system(*system_info)
+    SYS_PROBE,      // probe(n)                      reads a device register n times
+    SYS_SHUTDOWN,   // shutdown(status)              does not return
+    N_SYSTEM_CALLS
+};
+
+// Every error once, with the words in which a program reports it.
+#define ERRORS(error)                                 \
+    error(E_NOENT, "no such file or directory")       \
+    error(E_EXIST, "exists already")                  \
+    error(E_NOTDIR, "not a directory")                \
+    error(E_ISDIR, "is a directory")                  \
+    error(E_NOTEMPTY, "directory is not empty")       \
+    error(E_NAME, "name is too long")                 \
+    error(E_BADFILE, "not an open file")              \
+    error(E_FAULT, "bad address")                     \
+    error(E_INVALID, "invalid argument")              \
+    error(E_NOMEM, "out of memory")                   \
+    error(E_NOSPACE, "no space left on the disk")     \
+    error(E_NOEXEC, "not a program")                  \
+    error(E_NOPROC, "no such process")                \
+    error(E_NOCHILD, "no child to wait for")          \
+    error(E_PIPE, "nobody reads this pipe")           \
+    error(E_TOOMANY, "too many files or processes")   \
+    error(E_KILLED, "killed")                         \
+    error(E_NOCALL, "no such system call")
+
+#define ERROR_NUMBER(name, words) name,
+enum error { E_NONE, ERRORS(ERROR_NUMBER) N_ERRORS };
+
+// What wait() reports of a process that did not call exit().
+#define STATUS_KILLED 137
+#define STATUS_FAULT 139
+
+// Flags of open().
+#define OPEN_READ 1
+#define OPEN_WRITE 2
+#define OPEN_CREATE 4    // make the file if it is not there
+#define OPEN_TRUNCATE 8  // forget what it holds
+#define OPEN_APPEND 16   // every write goes to the end
+#define OPEN_DIRECT 32   // read from the disk, past the block cache
+
+// Protections of map().
+#define MAP_NONE 0   // give the pages back
+#define MAP_READ 1   // pages that are there now, and may be read
+#define MAP_WRITE 3  // ... read and written
+
+#define MAX_ARGUMENTS 16
+#define MAX_PATH 128
+#define MAX_FILES 16     // open files of one process
+#define MAX_PROCESSES 64
+#define NAME_LENGTH 28   // of a file, and of a process; the last byte need not be zero
+
+enum file_type { FILE_FREE, FILE_REGULAR, FILE_DIRECTORY, FILE_CONSOLE, FILE_PIPE };
+
+struct file_info {
+    uint32_t type;   // enum file_type
+    uint32_t inode;
+    uint32_t n_links;
+    uint32_t n_bytes;
+};
+
+// A directory is a file of these; number 0 marks a free place.
+struct directory_entry {
+    uint32_t inode;
+    char name[NAME_LENGTH];
+};
+
+enum process_state { STATE_FREE, STATE_NEW, STATE_READY, STATE_RUNNING, STATE_WAITING, STATE_ENDED };
+
+struct process_info {
+    uint32_t number, parent;
+    uint32_t state;  // enum process_state
+    uint32_t n_pages;
+    char name[NAME_LENGTH];
+};
+
+struct system_info {
+    uint64_t uptime_ms;
+    uint64_t n_pages, n_free_pages;  // of memory that the kernel hands out
+    uint64_t n_blocks, n_free_blocks;  // of the disk
+    char command[MAX_PATH];          // what the user asked the kernel, when starting it, to run
+};

@@ -1,0 +1,182 @@
+// Everything one file of the kernel offers to the others.
+//
+// Two rules keep the kernel small. It runs on one hart, and it is never interrupted: interrupts
+// are taken in programs and in schedule(), while nobody can run, and nowhere else. So between two
+// calls that may wait (they say so) a kernel function has everything to itself and needs no locks.
+#pragma once
+
+#include "../common/abi.h"
+#include "../common/text.h"
+#include "board.h"
+#include "riscv.h"
+
+// device_tree.c: what the firmware tells about the board.
+void device_tree_read(const void *tree);
+struct board {
+    uint64_t ram_end;
+    uint64_t ticks_per_second;  // of time_now()
+    char command[MAX_PATH];     // for the shell to run instead of reading the console
+};
+extern struct board board;
+
+// print.c: the kernel's own messages.
+void print(const char *pattern, ...);
+void panic_in(const char *function, const char *pattern, ...) __attribute__((noreturn));
+#define panic(...) panic_in(__func__, __VA_ARGS__)
+void power_off(bool failed) __attribute__((noreturn));
+
+// sbi.c: calls to the firmware, which runs in machine mode.
+void sbi_set_timer(uint64_t when);
+void sbi_shutdown(bool failed) __attribute__((noreturn));
+void sbi_put(char c);
+
+// page.c: physical memory, a page at a time.
+void page_init(uint64_t start, uint64_t end);
+void *page_alloc(void);         // not cleared; 0 if there is none
+void *page_alloc_zeroed(void);
+void page_share(void *page);    // one more user of the page
+void page_free(void *page);     // one user fewer
+bool page_is_shared(void *page);
+void page_count(uint64_t *n_pages, uint64_t *n_free);
+
+// vm.c: address spaces.
+typedef uint64_t pte_t;
+void vm_init(void);
+pte_t *vm_create(void);         // an address space with the kernel and nothing else; 0 if no memory
+void vm_destroy(pte_t *root);   // gives back all its pages
+int vm_map(pte_t *root, uint64_t va, void *page, uint64_t permissions);
+int vm_copy(pte_t *parent, pte_t *child);  // all user pages, shared until one side writes
+void vm_unmap(pte_t *root, uint64_t start, uint64_t end);
+int vm_protect(uint64_t start, uint64_t n_bytes, int protection);
+long vm_move_heap_end(int64_t n_bytes);
+uint64_t vm_count(pte_t *root);
+enum access { ACCESS_READ = 1 << 1, ACCESS_WRITE = 1 << 2, ACCESS_EXECUTE = 1 << 3 };
+char *user_page(uint64_t va, enum access access);  // makes it accessible; 0 if that is not allowed
+char *user_memory(uint64_t va, size_t n, enum access access, size_t *part);
+int copy_to_user(uint64_t va, const void *from, size_t n);
+int copy_from_user(void *to, uint64_t va, size_t n);
+int copy_text_from_user(char *to, uint64_t va, size_t size);
+
+// trap.c
+// All registers of whatever was interrupted; entry.S saves register n at n * 8 bytes, and x0,
+// which needs no saving, leaves its place to sepc.
+struct trap_frame {
+    uint64_t sepc;
+    uint64_t ra, sp, gp, tp, t0, t1, t2, s0, s1;
+    uint64_t a0, a1, a2, a3, a4, a5, a6, a7;
+    uint64_t s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6;
+    uint64_t sstatus;
+    uint64_t unused;            // the stack stays aligned to 16 bytes
+};
+void trap_init(void);
+
+// process.c
+// What a function expects to find unchanged when a call returns: all that a switch must keep.
+struct context {
+    uint64_t ra, sp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11;
+};
+struct process {
+    enum process_state state;
+    int number;
+    int generation;             // 0 is init, 1 the shell, 2 and more what the shell runs
+    struct process *parent;
+    const void *waits_for;      // while STATE_WAITING: what it passed to wait_for()
+    uint64_t wake_time;         // while it sleeps; else NEVER
+    int status;                 // while STATE_ENDED: what wait() will report
+    bool killed;                // it ends on its next way back to user mode
+    pte_t *root;
+    uint64_t heap_start, heap_end;
+    struct trap_frame *frame;   // at the top of its kernel stack
+    char *kernel_stack;         // one page
+    struct context context;     // while it does not run
+    struct file *files[MAX_FILES];
+    uint32_t directory;         // the inode that relative paths start from
+    char name[NAME_LENGTH];
+};
+extern struct process *current;
+void process_start_first(void) __attribute__((noreturn));
+int process_fork(void);
+void process_exit(int status) __attribute__((noreturn));
+int process_wait(uint64_t status_va);
+int process_kill(int number);
+void process_kill_programs(void);
+int process_change_directory(const char *path);
+int process_list(uint64_t va, int n);
+void yield(void);
+uint64_t wake_sleepers(void);
+void wait_for(const void *event);  // until somebody calls wake_up(event); may also return early
+void wake_up(const void *event);
+int sleep_until(uint64_t time);
+
+// timer.c
+#define NEVER UINT64_MAX
+void timer_start_slice(void);
+void timer_stop_until(uint64_t when);
+uint64_t uptime_ms(void);
+uint64_t ticks_from_ms(uint64_t ms);
+
+// exec.c, system.c
+int exec(const char *path, uint64_t argv_va);
+long system_call(struct trap_frame *frame);
+
+// interrupts.c: the PLIC.
+void interrupts_init(uint64_t hart);
+void interrupts_handle(void);
+
+// uart.c: the serial line; console.c: lines of text on it.
+void uart_init(void);
+void uart_interrupt(void);
+int uart_write(const char *text, size_t n);  // may wait
+void uart_echo(char c);
+void uart_put_now(char c);                    // without interrupts: for the kernel's messages
+void uart_flush(void);                        // until all that was written is sent
+void uart_receive(bool allow);
+bool console_has_room(void);
+void console_receive(char c);
+int console_read(char *to, size_t n);         // may wait
+
+// disk.c: whole blocks; block.c: those used lately, in memory. All may wait.
+void disk_init(void);
+void disk_interrupt(void);
+void disk_transfer(uint32_t number, void *data, bool write);
+uint32_t disk_probe(void);
+extern uint32_t disk_n_blocks;
+void *block_read(uint32_t number);            // good until N_BUFFERS - 1 other blocks are read
+void block_write(const void *inside);         // any address inside what block_read() gave
+void block_forget(uint32_t number);
+
+// fs.c: files and directories. All may wait; fs_enter() and fs_leave() enclose any use.
+uint32_t fs_init(void);                       // the root directory
+void fs_enter(void);
+void fs_leave(void);
+int fs_find(uint32_t directory, const char *path);  // an inode number, like most of these
+int fs_create(uint32_t directory, const char *path, enum file_type type);
+int fs_remove(uint32_t directory, const char *path);
+void fs_hold(uint32_t number);                // it stays while somebody holds it, even unnamed
+void fs_release(uint32_t number);
+int fs_read(uint32_t number, void *to, uint32_t offset, uint32_t n, bool direct);
+int fs_write(uint32_t number, const void *from, uint32_t offset, uint32_t n);
+void fs_truncate(uint32_t number);
+void fs_info(uint32_t number, struct file_info *info);
+uint32_t fs_count_free(void);
+
+// file.c: open files, which processes share after fork(); pipe.c: one kind of them.
+struct file {
+    int n_users;                // 0 marks a free place
+    enum file_type type;
+    int flags;                  // of open()
+    uint32_t inode;             // of FILE_REGULAR and FILE_DIRECTORY
+    uint32_t offset;            // the next byte to read or write
+    struct pipe *pipe;          // of FILE_PIPE
+};
+int file_create(struct file like);            // the result is the number for programs
+struct file *file_share(struct file *file);
+int file_dup(uint64_t number);
+int file_open(const char *path, int flags);   // may wait; in fs_enter(), like the next two
+int file_close(uint64_t number);
+int file_stat(uint64_t number, uint64_t va);
+int file_transfer(uint64_t number, uint64_t va, size_t n, enum access access);  // may wait
+int pipe_open(uint64_t numbers_va);
+void pipe_close(struct pipe *pipe, bool writes);
+int pipe_read(struct pipe *pipe, char *to, size_t n);
+int pipe_write(struct pipe *pipe, const char *from, size_t n);

@@ -1,0 +1,23 @@
+// Start-up, in the order in which one thing needs the other.
+#include "kernel.h"
+
+#define MIB (1UL << 20)
+
+extern char kernel_end[];  // kernel.ld
+
+// entry.S calls this on the boot stack, translation off, with what the firmware left in a0 and a1.
+void kernel_main(uint64_t hart, const void *device_tree)
+{
+    device_tree_read(device_tree);
+    page_init((uint64_t)kernel_end, board.ram_end);
+    vm_init();
+    trap_init();
+    uart_init();
+    print("pith: a small kernel on RISC-V\n");
+    print("memory up to %p, %lu MiB free\n", board.ram_end,
+          (board.ram_end - (uint64_t)kernel_end) / MIB);
+    interrupts_init(hart);
+    disk_init();
+    print("disk of %u blocks\n", disk_n_blocks);
+    process_start_first();
+}

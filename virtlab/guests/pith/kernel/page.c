@@ -1,0 +1,88 @@
+// Physical memory, handed out a page at a time. A page may have several users, because fork()
+// lets parent and child share; it is free again when the last one has given it back.
+#include "kernel.h"
+
+struct free_page {
+    struct free_page *next;
+};
+
+static uint64_t first_page, end_page;   // what this file hands out
+static uint64_t never_used;             // from here up no page has been handed out yet
+static struct free_page *free_pages;    // those that came back
+static uint64_t n_free;
+static uint16_t *n_users;               // of each page from first_page on
+
+// Pages are taken from never_used upwards rather than put on the list one by one, so that start-up
+// takes no longer with more memory.
+void page_init(uint64_t start, uint64_t end)
+{
+    uint64_t n_pages = (end - start) >> PAGE_SHIFT;
+
+    n_users = (uint16_t *)start;
+    first_page = never_used = PAGE_ROUND_UP(n_users + n_pages);
+    end_page = PAGE_ROUND_DOWN(end);
+    n_free = (end_page - first_page) >> PAGE_SHIFT;
+}
+
+static uint16_t *users_of(const void *page)
+{
+    uint64_t pa = (uint64_t)page;
+
+    if (pa < first_page || pa >= end_page || pa % PAGE_SIZE)
+        panic("%p is not a page", pa);
+    return &n_users[(pa - first_page) >> PAGE_SHIFT];
+}
+
+void *page_alloc(void)
+{
+    void *page;
+
+    if (free_pages) {
+        page = free_pages;
+        free_pages = free_pages->next;
+    } else if (never_used < end_page) {
+        page = (void *)never_used;
+        never_used += PAGE_SIZE;
+    } else {
+        return 0;
+    }
+    *users_of(page) = 1;
+    n_free--;
+    return page;
+}
+
+void *page_alloc_zeroed(void)
+{
+    void *page = page_alloc();
+
+    return page ? memset(page, 0, PAGE_SIZE) : 0;
+}
+
+void page_share(void *page)
+{
+    (*users_of(page))++;
+}
+
+bool page_is_shared(void *page)
+{
+    return *users_of(page) > 1;
+}
+
+void page_free(void *page)
+{
+    struct free_page *free_page = page;
+
+    if (*users_of(page) == 0)
+        panic("%p is free already", (uint64_t)page);
+    if (--*users_of(page) > 0)
+        return;
+    free_page->next = free_pages;
+    free_pages = free_page;
+    n_free++;
+}
+
+void page_count(uint64_t *n_pages, uint64_t *n_free_pages)
+{
+    *n_pages = (end_page - first_page) >> PAGE_SHIFT;
+    *n_free_pages = n_free;
+}

@@ -1,0 +1,9 @@
+#include "user.h"
+
+int main(int argc, char **argv)
+{
+    for (int i = 1, result; i < argc; i++)
+        if ((result = mkdir(argv[i])) < 0)
+            return print_error(argv[i], result);
+    return 0;
+}
