@@ -242,11 +242,12 @@ MHARTID = 0xF14
 MCONFIGPTR = 0xF15
 
 _NAMED = (
-    "cycle time instret sstatus sie stvec scounteren senvcfg sscratch sepc scause stval sip stimecmp"
-    " satp vsstatus vsie vstvec vsscratch vsepc vscause vstval vsip vstimecmp vsatp hstatus hedeleg"
-    " hideleg hie htimedelta hcounteren hgeie henvcfg htval hip hvip htinst hgatp hgeip mstatus misa"
-    " medeleg mideleg mie mtvec mcounteren menvcfg mcountinhibit mscratch mepc mcause mtval mip"
-    " mtinst mtval2 mcycle minstret mvendorid marchid mimpid mhartid mconfigptr"
+    "cycle time instret sstatus sie stvec scounteren senvcfg sscratch sepc scause stval "
+    "sip stimecmp satp vsstatus vsie vstvec vsscratch vsepc vscause vstval vsip "
+    "vstimecmp vsatp hstatus hedeleg hideleg hie htimedelta hcounteren hgeie henvcfg "
+    "htval hip hvip htinst hgatp hgeip mstatus misa medeleg mideleg mie mtvec mcounteren "
+    "menvcfg mcountinhibit mscratch mepc mcause mtval mip mtinst mtval2 mcycle minstret "
+    "mvendorid marchid mimpid mhartid mconfigptr"
 ).split()
 CSR_NUMBERS: dict[str, int] = {name: globals()[name.upper()] for name in _NAMED}
 CSR_NUMBERS.update({f"pmpcfg{2 * k}": PMPCFG0 + 2 * k for k in range(2)})

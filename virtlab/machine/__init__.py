@@ -1,11 +1,11 @@
-"""One RISC-V machine: the hart, its MMU, the devices of QEMU's `virt` board, and the firmware below.
+"""One RISC-V machine: the hart, its MMU, QEMU's `virt` board, and the firmware below.
 
 `Machine` is the door; the compiled model is behind it, one mechanism a file:
 
-    state       the record that holds everything         cpu, execute    the run loop, one instruction
-    mmu, tlb    page walks, what is remembered of them    csr, trap       registers, privilege, traps
-    pmp, bus    who may touch what, who answers           interrupts      time and what is pending
-    devices/    CLINT, PLIC, UART, virtio block           firmware/       SBI, device tree
+    state        the record that holds everything      cpu, execute  the run loop; one instruction
+    mmu, tlb     page walks, and what is remembered    csr, trap     registers, privilege, traps
+    pmp, bus     who may touch what, who answers       interrupts    time, and what is pending
+    devices/     CLINT, PLIC, UART, virtio block       firmware/     SBI, device tree
 """
 
 from virtlab.machine.loader import ImageError

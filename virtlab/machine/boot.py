@@ -1,4 +1,4 @@
-"""Putting the board together: RAM size, images and device tree in place, the hart at its first step.
+"""Putting the board together: images and device tree in RAM, the hart at its first step.
 
 Three ways to start, after the firmware that the machine is given:
 
@@ -8,8 +8,8 @@ Three ways to start, after the firmware that the machine is given:
 
 "auto" is sbi for images that leave room below them for firmware, as kernels do, and none otherwise.
 
-Source: RISC-V SBI 2.0, "Binary Encoding"; Linux, Documentation/arch/riscv/boot.rst for a0, a1 and the
-state at entry; OpenSBI, docs/firmware/fw_dynamic.md for the record passed in a2.
+Source: RISC-V SBI 2.0, "Binary Encoding"; Linux, Documentation/arch/riscv/boot.rst for a0, a1 and
+the state at entry; OpenSBI, docs/firmware/fw_dynamic.md for the record passed in a2.
 """
 
 import struct
@@ -167,7 +167,7 @@ def reset(hart, ram_bytes: int, disk_bytes: int, adue: bool, steps_per_tick: int
 
 
 def enter_supervisor(hart) -> None:
-    """What firmware has done before it enters a kernel: traps delegated, counters and timer open."""
+    """What firmware does before it enters a kernel: delegate traps, open counters and timer."""
     hart.sbi = 1
     hart.mode = e.SUPERVISOR
     hart.medeleg = MEDELEG_WRITABLE & ~(1 << e.CAUSE_ECALL_S)

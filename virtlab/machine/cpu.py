@@ -12,8 +12,8 @@ jumps and at the end of a page, against a `horizon` of steps; within one page's 
 horizon the loop goes one instruction at a time, so that every run stops exactly where it should and
 every interrupt is taken at the same step however the run is cut into pieces.
 
-Source: Unprivileged ISA 20240411, chapters "RV32I", "RV64I", "M", "C"; each arm is the instruction's
-definition.
+Source: Unprivileged ISA 20240411, chapters "RV32I", "RV64I", "M", "C"; each arm is the
+instruction's definition.
 """
 
 import numpy as np

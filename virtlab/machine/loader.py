@@ -1,7 +1,7 @@
 """Reading images: ELF files and Linux's flat Image, checked before a byte of RAM is touched.
 
-Source: System V ABI, "ELF Header" and "Program Header"; RISC-V ELF psABI 1.0 for the machine number;
-Linux, Documentation/arch/riscv/boot-image-header.rst.
+Source: System V ABI, "ELF Header" and "Program Header"; RISC-V ELF psABI 1.0 for the machine
+number; Linux, Documentation/arch/riscv/boot-image-header.rst.
 """
 
 import struct
@@ -40,7 +40,7 @@ class ImageError(ValueError):
 
 @dataclass
 class Segment:
-    """A piece of an image: `data` goes to physical address `pa`, followed by zeros up to n_bytes."""
+    """A piece of an image: `data` at physical address `pa`, then zeros up to n_bytes."""
 
     pa: int
     data: bytes

@@ -1,9 +1,9 @@
 """The machine as a reader holds it: load, run, step, step back, look inside.
 
 A thin class over the compiled run loop. It cuts runs into slices of a few milliseconds, so that an
-interrupt from the keyboard is answered at once and finds the machine between two instructions; takes
-a snapshot at the end of a slice, so that any earlier step is a snapshot and a short replay away; and
-collects what the guest prints.
+interrupt from the keyboard is answered at once and finds the machine between two instructions;
+takes a snapshot at the end of a slice, so that any earlier step is a snapshot and a short replay
+away; and collects what the guest prints.
 """
 
 import contextlib
@@ -47,7 +47,6 @@ from virtlab.machine.state import (
     WATCH_IDLE,
     WATCH_INTERRUPT,
     WATCH_MODE,
-    WATCH_PC,
     WATCH_RETURN,
     new_memory,
 )
@@ -325,9 +324,9 @@ class Machine:
                     start = max(printed, len(self._console) - len(watch["text"]))
                     if self._console[start:].endswith(watch["text"]):
                         return self._stop("until", watch["what"])
-                elif stop == STOP_BUDGET and hart.steps < end:
-                    pass
-                elif stop == STOP_IDLE and self._feed():
+                elif (stop == STOP_BUDGET and hart.steps < end) or (
+                    stop == STOP_IDLE and self._feed()
+                ):
                     pass
                 else:
                     return self._ended(stop, watch)
@@ -647,6 +646,12 @@ class Machine:
         return bool(self._hart.waiting)
 
     @property
+    def unread_input(self) -> int:
+        """Bytes typed that the guest has not read."""
+        hart = self._hart
+        return len(self._pending_input) + int(hart.uart_rx_tail - hart.uart_rx_head)
+
+    @property
     def seconds(self) -> float:
         """The guest's time since reset, in seconds of its 10 MHz clock."""
         return (self.steps + int(self._hart.idle_steps)) / self._steps_per_tick / 10_000_000
@@ -713,7 +718,7 @@ class Machine:
             halves.append(int.from_bytes(self.memory.read(pa, 2), "little"))
             if halves[0] & 3 != 3:
                 break
-        if not halves or halves[0] & 3 == 3 and len(halves) < 2:
+        if not halves or (halves[0] & 3 == 3 and len(halves) < 2):
             return None
         word = halves[0] | (halves[1] << 16 if len(halves) > 1 else 0)
         return at & U64, word, disassemble(word, pc=at & U64, symbols=self.symbols)
@@ -748,7 +753,7 @@ class _PhysicalMemory:
 
     def holds(self, pa: int, n: int) -> bool:
         """True if [pa, pa + n) lies in RAM."""
-        return RAM_BASE <= pa and pa + n <= RAM_BASE + len(self._u8)
+        return pa >= RAM_BASE and pa + n <= RAM_BASE + len(self._u8)
 
     def _check(self, pa: int, n: int) -> int:
         if n < 0 or not self.holds(pa, n):

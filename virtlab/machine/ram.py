@@ -1,8 +1,8 @@
-"""RAM as the slow path and the devices see it: sized reads and writes, and the copies a write spoils.
+"""RAM as the slow path and the devices see it, and the copies that a write spoils.
 
 A write to RAM has three consequences here: the page is marked written for the next snapshot,
-decoded copies of the instructions it overwrites are dropped, and a write to `tohost` is an appeal to
-the host. The first is also done by every translation that allows stores; the others are why some
+decoded copies of the instructions it overwrites are dropped, and a write to `tohost` is an appeal
+to the host. The first is also done by every translation that allows stores; the others are why some
 pages are kept from the fast path (see tlb.py).
 """
 

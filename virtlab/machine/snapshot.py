@@ -1,7 +1,7 @@
-"""Snapshots: the machine's whole state, sharing every page that has not changed since the last one.
+"""Snapshots: the machine's whole state, sharing every page that has not changed.
 
-RAM and disk are kept as lists of 4 KiB pages. A new snapshot copies only the pages written since the
-one before it and points to the same bytes for the others, so a thousand snapshots of an idle
+RAM and disk are kept as lists of 4 KiB pages. A new snapshot copies only the pages written since
+the one before it and points to the same bytes for the others, so a thousand snapshots of an idle
 machine cost little more than one.
 """
 

@@ -1,4 +1,4 @@
-"""The state of the machine: one record for the hart and its devices, one tuple of arrays for memory.
+"""The state of the machine: a record for the hart and its devices, arrays for memory.
 
 Everything a guest can change stands here, so a copy of the record and of the written pages is a
 snapshot. Fields of the record are 64-bit integers unless they say otherwise; registers and CSRs
@@ -6,9 +6,9 @@ hold the 64-bit pattern as a signed number. A second hart would be a second reco
 
 `Memory` holds what is too large for the record. RAM is one block of bytes seen through four views.
 
-Sources: "The RISC-V Instruction Set Manual, Volume II: Privileged Architecture", 20240411, for every
-CSR and its reset value (chapter "Machine-Level ISA", section "Reset"); QEMU's `virt` board for the
-devices.
+Sources: "The RISC-V Instruction Set Manual, Volume II: Privileged Architecture", 20240411, for
+every CSR and its reset value (chapter "Machine-Level ISA", section "Reset"); QEMU's `virt` board
+for the devices.
 """
 
 from collections import namedtuple
@@ -50,8 +50,8 @@ WATCH_IDLE = 16
 WATCH_CONSOLE = 32  # a byte equal to watch_byte is printed
 WATCH_PC = 64  # watch_pc is about to be executed; -1: none
 
-# Constants that are passed as arguments are 64-bit integers, so that a function is compiled once and
-# not again for each literal. Flags are passed as NO and YES.
+# Constants that are passed as arguments are 64-bit integers, so that a function is compiled once
+# and not again for each literal. Flags are passed as NO and YES.
 NO, YES = np.int64(0), np.int64(1)
 BYTE, HALF, WORD, DOUBLE = np.int64(1), np.int64(2), np.int64(4), np.int64(8)  # bytes accessed
 

@@ -39,7 +39,7 @@ from virtlab.isa.encoding import (
     SUPERVISOR,
     VMID_MASK,
 )
-from virtlab.machine.state import N_CONTEXTS, N_TLB, PAGE_GUARDED, PAGE_DIRTY
+from virtlab.machine.state import N_CONTEXTS, N_TLB, PAGE_DIRTY, PAGE_GUARDED
 
 i64 = np.int64
 EMPTY = -1

@@ -59,7 +59,7 @@ class Walk:
         return "\n".join(lines)
 
 
-class _Fault(Exception):
+class _WalkError(Exception):
     """Ends a walk; the argument is the cause."""
 
 
@@ -76,7 +76,7 @@ def walk(hart, read_entry, va: int, access: str, mode: int, virt: bool) -> Walk:
     result = Walk(va, access)
     try:
         result.pa = _translate(hart, read_entry, result, mode, virt)
-    except _Fault as fault:
+    except _WalkError as fault:
         result.fault = e.cause_name(fault.args[0])
     return result
 
@@ -99,7 +99,7 @@ def _stage1(hart, read_entry, result: Walk, atp: int, mode: int, virt: bool) -> 
     fault = PAGE_FAULTS[result.access]
     upper = result.va >> 38
     if upper not in (0, (1 << 26) - 1):
-        raise _Fault(fault)
+        raise _WalkError(fault)
     status = hart.vsstatus if virt else hart.mstatus
     mxr = bool((status | hart.mstatus) & e.MSTATUS_MXR)
     user = mode == e.USER
@@ -111,7 +111,7 @@ def _stage1(hart, read_entry, result: Walk, atp: int, mode: int, virt: bool) -> 
         pte_pa = _gstage(hart, read_entry, result, at, "load", True) if virt else at
         pte = read_entry(pte_pa)
         if pte is None:
-            raise _Fault(ACCESS_FAULTS[result.access])
+            raise _WalkError(ACCESS_FAULTS[result.access])
         step = ("VS" if virt else "S", level, table, index, pte_pa, pte, flag_text(pte))
         problem = _malformed(pte)
         if not problem and not pte & (e.PTE_R | e.PTE_X):
@@ -132,10 +132,10 @@ def _stage1(hart, read_entry, result: Walk, atp: int, mode: int, virt: bool) -> 
         problem = problem or _unfit(pte, level, result.access, adue)
         if problem:
             result.steps.append(WalkStep(*step, problem))
-            raise _Fault(fault)
+            raise _WalkError(fault)
         result.steps.append(WalkStep(*step, _leaf_text(level)))
         return _join(pte, result.va, level)
-    raise _Fault(fault)
+    raise _WalkError(fault)
 
 
 def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: bool = False) -> int:
@@ -144,14 +144,14 @@ def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: boo
         return gpa
     fault = GUEST_FAULTS[result.access]
     if gpa >> 41:
-        raise _Fault(fault)
+        raise _WalkError(fault)
     mxr = bool(hart.mstatus & e.MSTATUS_MXR) and not implicit
     table = (hgatp & e.ATP_PPN) << e.PAGE_SHIFT & ~0x3FFF
     for level in (2, 1, 0):
         index = gpa >> 30 if level == 2 else gpa >> 12 + 9 * level & 0x1FF
         pte = read_entry(table + 8 * index)
         if pte is None:
-            raise _Fault(ACCESS_FAULTS[result.access])
+            raise _WalkError(ACCESS_FAULTS[result.access])
         step = ("G", level, table, index, table + 8 * index, pte, flag_text(pte))
         problem = _malformed(pte)
         if not problem and not pte & (e.PTE_R | e.PTE_X):
@@ -167,10 +167,10 @@ def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: boo
         problem = problem or _unfit(pte, level, access, hart.menvcfg & e.ENVCFG_ADUE)
         if problem:
             result.steps.append(WalkStep(*step, problem))
-            raise _Fault(fault)
+            raise _WalkError(fault)
         result.steps.append(WalkStep(*step, _leaf_text(level)))
         return _join(pte, gpa, level)
-    raise _Fault(fault)
+    raise _WalkError(fault)
 
 
 def _malformed(pte: int) -> str:
@@ -190,7 +190,7 @@ def _not_allowed(pte: int, access: str, mxr: bool) -> str:
         return "" if pte & e.PTE_W else "not writable"
     if access == "fetch":
         return "" if pte & e.PTE_X else "not executable"
-    return "" if pte & e.PTE_R or mxr and pte & e.PTE_X else "not readable"
+    return "" if pte & e.PTE_R or (mxr and pte & e.PTE_X) else "not readable"
 
 
 def _unfit(pte: int, level: int, access: str, adue) -> str:

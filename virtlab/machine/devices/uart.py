@@ -1,8 +1,8 @@
 """UART: the 16550 serial port that is the guest's console.
 
 What the guest writes is sent at once; what the reader types waits in a queue that plays the part of
-the receive FIFO and of the person at the keyboard, so clearing the FIFO loses nothing that was typed.
-Two interrupts: data received, transmitter empty.
+the receive FIFO and of the person at the keyboard, so clearing the FIFO loses nothing that was
+typed. Two interrupts: data received, transmitter empty.
 
 Source: National Semiconductor PC16550D data sheet, "Registers" and "Interrupts".
 

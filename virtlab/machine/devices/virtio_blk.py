@@ -1,4 +1,4 @@
-"""The virtio block device: requests in shared memory, one register to say "look", one interrupt back.
+"""The virtio block device: requests in memory, a register to say "look", an interrupt back.
 
 The driver puts a chain of descriptors for each request into RAM: a header (type, sector), the data,
 a status byte. It names the chain in the available ring and writes QueueNotify; the device does the
@@ -14,6 +14,9 @@ Source: Virtual I/O Device (VIRTIO) Version 1.2, "Split Virtqueues", "Virtio Ove
 Device Register Layout", version 2) and "Block Device".
 
 # Model: a request is done at the moment of the notification; the disk takes no time of its own.
+
+A driver that does not accept VERSION_1 is served all the same, as QEMU does: the device has no
+older layout to fall back to, and small kernels never write the upper half of the feature word.
 """
 
 import numpy as np
@@ -30,7 +33,7 @@ N_SLOTS = 8  # the board has eight; the block device sits in the first
 BLK_SOURCE = 1  # at the PLIC
 
 MAGIC = 0x7472_6976  # "virt"
-VENDOR = 0x5456  # "VT"
+VENDOR = 0x554D_4551  # "QEMU": some drivers ask for the board's vendor
 DEVICE_BLOCK = 2
 QUEUE_MAX = 1024
 SECTOR_BYTES = 512
@@ -158,8 +161,7 @@ def _write_status(hart, value):
         plic_set_line(hart, i64(BLK_SOURCE), NO)
         return
     if value & STATUS_FEATURES_OK:
-        wanted = hart.blk_features
-        if wanted & ~FEATURES or not wanted & FEATURE_VERSION_1:
+        if hart.blk_features & ~FEATURES:
             value &= ~STATUS_FEATURES_OK  # the driver reads back that it asked for too much
     hart.blk_status = value & 0xFF | hart.blk_status & STATUS_NEEDS_RESET
 

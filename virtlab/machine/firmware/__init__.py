@@ -1,1 +1,1 @@
-"""What runs below an operating system: the built-in SBI, and the device tree that describes the board."""
+"""What lies below an operating system: the built-in SBI, and the board's device tree."""

@@ -8,8 +8,8 @@ legacy calls 0 to 8.
 
 Source: RISC-V Supervisor Binary Interface Specification 2.0, the chapter of each extension.
 
-# Model: there is one hart, so fences and interrupts sent to other harts have nobody to go to, and the
-# only hart refuses to stop.
+# Model: there is one hart, so fences and interrupts sent to other harts have nobody to go to, and
+# the only hart refuses to stop.
 """
 
 import numpy as np
@@ -123,7 +123,7 @@ def _set_timer(hart, when):
 @njit(inner=True)
 def _is_for_us(mask, base):
     """Whether a hart mask names hart 0, and no hart that does not exist."""
-    return base == ALL_HARTS or base == 0 and mask & ~1 == 0
+    return base == ALL_HARTS or (base == 0 and mask & ~1 == 0)
 
 
 @njit(inner=True)

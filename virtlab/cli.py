@@ -1,0 +1,300 @@
+"""The command `virtlab`: run a guest, assemble, disassemble.
+
+    virtlab run IMAGE     console on standard output; the guest's exit code is the command's
+    virtlab asm FILE      a listing, or with -o an ELF or flat file
+    virtlab dis FILE      the instructions of an ELF or flat file
+
+Exit codes besides the guest's: 2 for a mistake in the call or the files, 124 if the guest did not
+end by itself (the instructions were used up, or it waits for input that will not come), 130 after
+Ctrl-C.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import select
+import sys
+import time
+from pathlib import Path
+
+from virtlab import __version__
+
+SLICE_STEPS = 4_000_000
+BAD_CALL = 2
+NOT_ENDED = 124
+INTERRUPTED = 130
+IDLE_SECONDS = 60.0  # of guest time without output, after the last input, that count as waiting
+IDLE_POLL_S = 0.02
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.action(options)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"virtlab {options.command}: {error}", file=sys.stderr)
+        return BAD_CALL
+    except BrokenPipeError:
+        return NOT_ENDED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="virtlab", description="Run RISC-V guests.")
+    parser.add_argument("--version", action="version", version=f"virtlab {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run a guest; its exit code becomes the command's")
+    run.add_argument("image", help="ELF file, or Linux Image")
+    run.add_argument("--disk", help="contents of the block device; the file is never changed")
+    run.add_argument("--ram", default="128M", help="size of RAM, 64K to 4G (default 128M)")
+    run.add_argument(
+        "--firmware",
+        default="auto",
+        metavar="auto|sbi|none|FILE",
+        help="sbi: start in S-mode; none: in M-mode; a file: start that in M-mode (default auto: "
+        "sbi for images that leave room for firmware)",
+    )
+    run.add_argument("--append", default="", metavar="ARGS", help="the kernel's command line")
+    run.add_argument(
+        "--input",
+        metavar="TEXT|-",
+        help=r"type this (\n, \t, \xNN and \\ as in C); - types what standard input says; "
+        "without it a terminal is connected to the guest",
+    )
+    run.add_argument("--max-instructions", type=_whole, metavar="N", help="stop after N steps")
+    run.add_argument(
+        "--no-adue",
+        action="store_true",
+        help="page-table walks fault where an accessed or dirty bit is clear",
+    )
+    run.add_argument(
+        "--json",
+        action="store_true",
+        help="print counters and console as one JSON object on standard output, and the console "
+        "as it appears on standard error",
+    )
+    run.set_defaults(action=_run)
+    asm = commands.add_parser("asm", help="assemble a file")
+    asm.add_argument("file", help="assembly text; - for standard input")
+    asm.add_argument("-o", "--output", help="write an ELF file, or a flat one if it ends in .bin")
+    asm.add_argument("--base", type=_address, default=0x8000_0000, help="address of the first byte")
+    asm.set_defaults(action=_asm)
+    dis = commands.add_parser("dis", help="disassemble an ELF or flat file")
+    dis.add_argument("file")
+    dis.add_argument("--base", type=_address, default=0x8000_0000, help="address of a flat file")
+    dis.set_defaults(action=_dis)
+    return parser
+
+
+def _whole(text: str) -> int:
+    digits = text.replace("_", "").replace(",", "")
+    if not digits.isdecimal() or not digits.isascii() or int(digits) >= 1 << 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number below 2**60")
+    return int(digits)
+
+
+def _address(text: str) -> int:
+    try:
+        value = int(text, 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address, as for example 0x80000000")
+    return value
+
+
+def _run(options) -> int:
+    from virtlab.machine import Machine
+
+    text, terminal = _input(options.input)
+    m = Machine(
+        ram=options.ram,
+        firmware=options.firmware,
+        disk=options.disk,
+        append=options.append,
+        adue=not options.no_adue,
+        record=False,
+    ).load(options.image)
+    if text:
+        m.type(text)
+    out = sys.stderr if options.json else sys.stdout
+    session = _Session(m, out, terminal, options.max_instructions)
+    began = time.perf_counter()
+    try:
+        with _keys(terminal):
+            code, message = session.run()
+    except KeyboardInterrupt:
+        session.show()
+        where = _symbol(m.symbols, m.pc)
+        code = INTERRUPTED
+        message = f"interrupted at step {m.steps:,}, pc {m.pc:#x}{where}, {m.mode}-mode"
+    seconds = time.perf_counter() - began
+    if message:
+        print(f"\nvirtlab run: {message}.", file=sys.stderr)
+    if options.json:
+        report = m.counters | {
+            "device_accesses": m.counters["device_reads"] + m.counters["device_writes"],
+            "seconds": round(seconds, 6),
+            "mips": round(m.steps / seconds / 1e6, 3) if seconds else None,
+            "exit_code": m.exit_code,
+            "pc": m.pc,
+            "mode": m.mode,
+            "message": message,
+            "console": m.console,
+        }
+        print(json.dumps(report))
+    return code
+
+
+class _Session:
+    """A guest between a console and, perhaps, a person."""
+
+    def __init__(self, m, out, terminal: bool, limit: int | None):
+        self.m = m
+        self.out = out
+        self.terminal = terminal
+        self.limit = limit
+        self.shown = 0
+        self.quiet_since = 0.0
+        self.closed = False
+
+    def show(self) -> None:
+        """Print what the guest has printed since the last time."""
+        text = self.m.console
+        if len(text) > self.shown:
+            with contextlib.suppress(UnicodeEncodeError):
+                self.out.write(text[self.shown :])
+            self.out.flush()
+            self.shown = len(text)
+            self.quiet_since = self.m.seconds
+
+    def run(self) -> tuple[int, str]:
+        """Run to the end. Returns the exit code, and a message if the guest did not end itself."""
+        from virtlab.machine import Event
+
+        m = self.m
+        clock = time.perf_counter() - m.seconds
+        while True:
+            left = SLICE_STEPS if self.limit is None else min(SLICE_STEPS, self.limit - m.steps)
+            if left <= 0:
+                return NOT_ENDED, f"stopped after {m.steps:,} instructions, at pc {m.pc:#x}"
+            stop = m.run(left, until=Event.IDLE if self.terminal else None)
+            self.show()
+            if stop.reason == "exit":
+                return m.exit_code & 0xFF, ""
+            if stop.reason == "reset":
+                return 0, "the guest asked for a reboot"
+            if self.terminal:
+                asleep = m.waiting
+                self._read_keys(IDLE_POLL_S if asleep and self._ahead(clock) else 0)
+            elif stop.reason == "idle" or self._hopeless():
+                return NOT_ENDED, f"the guest waits for input that will not come, at pc {m.pc:#x}"
+
+    def _ahead(self, clock: float) -> bool:
+        """True if the guest's clock has overtaken the one on the wall."""
+        return self.m.seconds > time.perf_counter() - clock
+
+    def _hopeless(self) -> bool:
+        """All input has been read, and the guest has only slept since it printed something."""
+        m = self.m
+        if not m.waiting or m.unread_input:
+            self.quiet_since = max(self.quiet_since, 0.0) if m.waiting else m.seconds
+            return False
+        return m.seconds - self.quiet_since > IDLE_SECONDS
+
+    def _read_keys(self, wait: float) -> None:
+        if self.closed:
+            time.sleep(wait)
+            return
+        ready, _, _ = select.select([sys.stdin], [], [], wait)
+        if ready:
+            data = os.read(sys.stdin.fileno(), 1024)
+            self.closed = not data
+            self.m.type(data.decode("utf-8", "replace"))
+
+
+def _input(wanted: str | None) -> tuple[str, bool]:
+    """(text to type, whether a terminal is connected)."""
+    if wanted is None:
+        return "", sys.stdin is not None and sys.stdin.isatty()
+    if wanted == "-":
+        return ("", True) if sys.stdin.isatty() else (sys.stdin.read(), False)
+    return _unescape(wanted), False
+
+
+def _unescape(text: str) -> str:
+    try:
+        return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--input {text!r}: {error.reason} at position {error.start}.") from None
+
+
+@contextlib.contextmanager
+def _keys(terminal: bool):
+    """Single keys without echo from a terminal, as a serial console gives them."""
+    if not terminal:
+        yield
+        return
+    import termios
+    import tty
+
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _symbol(symbols: dict[str, int], pc: int) -> str:
+    """ " (in name+offset)" for the symbol at or below `pc`."""
+    below = [(value, name) for name, value in symbols.items() if value <= pc]
+    if not below:
+        return ""
+    value, name = max(below)
+    return f" (in {name}+{pc - value:#x})"
+
+
+def _asm(options) -> int:
+    from virtlab.isa.assembler import assemble
+    from virtlab.isa.elf_writer import program_to_elf
+
+    if options.file == "-":
+        text = sys.stdin.read()
+    else:
+        text = Path(options.file).read_text(encoding="utf-8")
+    program = assemble(text, options.base)
+    if options.output:
+        flat = options.output.endswith(".bin")
+        Path(options.output).write_bytes(program.data if flat else program_to_elf(program))
+        return 0
+    for address, length, number, source in program.lines:
+        at = address - program.base
+        word = program.data[at : at + min(length, 8)][::-1].hex() if length else ""
+        print(f"{number:4} {address:#010x} {word:<16} {source}".rstrip())
+    return 0
+
+
+def _dis(options) -> int:
+    from virtlab.isa.disassembler import disassemble_bytes
+    from virtlab.machine.loader import ELF_MAGIC, flat_image, read_image
+
+    data = Path(options.file).read_bytes()
+    if data[:4] == ELF_MAGIC:
+        image = read_image(data, Path(options.file).name)
+    else:
+        image = flat_image(data, options.base, Path(options.file).name)
+    names = {value: name for name, value in sorted(image.symbols.items(), reverse=True)}
+    for segment in image.segments:
+        for address, length, word, text in disassemble_bytes(
+            segment.data, segment.pa, image.symbols
+        ):
+            if address in names:
+                print(f"\n{address:#010x} <{names[address]}>:")
+            print(f"{address:#010x}  {word:0{2 * length}x}{'':{10 - 2 * length}} {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Compile everything once, so that nobody waits for it later: `python -m virtlab.warm`.
+
+Prints a line `n/total name` before each step. Compiled code goes to the cache folder that
+virtlab._jit names; a second call finds it there and takes a second.
+"""
+
+import sys
+import time
+
+from virtlab._jit import CACHE_FOLDER
+
+STEPS = (
+    ("the assembler and the decoder", "_warm_isa"),
+    ("the run loop of the machine", "_warm_machine"),
+    ("snapshots and registers", "_warm_views"),
+)
+GUEST = "li a0, 2\nmv a1, a0\necall\n"
+
+
+def _warm_isa(state: dict) -> None:
+    from virtlab.isa.assembler import assemble
+
+    state["program"] = assemble(GUEST)
+
+
+def _warm_machine(state: dict) -> None:
+    from virtlab.machine import Machine
+
+    state["machine"] = Machine(ram="1M").load(state["program"])
+    state["machine"].run(2)
+
+
+def _warm_views(state: dict) -> None:
+    m = state["machine"]
+    m.type("x")
+    m.back(1)
+    m.run(2, until=0x8000_0004)
+    m.disassemble()
+    m.csrs()
+
+
+def warm(progress=None) -> float:
+    """Run one of everything that is compiled; returns the seconds it took.
+
+    progress : callable(step, total, name), called before each step
+    """
+    began = time.perf_counter()
+    state: dict = {}
+    for number, (name, function) in enumerate(STEPS, 1):
+        if progress:
+            progress(number, len(STEPS), name)
+        globals()[function](state)
+    return time.perf_counter() - began
+
+
+def main() -> int:
+    """Print a line for each step."""
+
+    def show(number: int, total: int, name: str) -> None:
+        print(f"{number}/{total} {name}", flush=True)
+
+    seconds = warm(show)
+    print(f"compiled code is in {CACHE_FOLDER} ({seconds:.1f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
