@@ -163,10 +163,12 @@ def objdump(words: list[int], folder, *options) -> list[str]:
 
 
 def comparable(words):
-    """Without what GNU names by other rules: CSRs, hints; H, which a bare file cannot ask for."""
+    """Without what GNU names by other rules: CSRs, hints, empty fences; H, off in a bare file."""
     for word in words:
         row = find_row(word)
-        if row.extension == "H" or is_hint(row, word) or disassemble(word).startswith(".4byte"):
+        text = disassemble(word)
+        empty_set = row.name == "fence" and "0" in text
+        if row.extension == "H" or is_hint(row, word) or text.startswith(".4byte") or empty_set:
             continue
         if "csr" in row.fields:
             word = word & 0xFFFFF | 0x340 << 20
@@ -174,10 +176,10 @@ def comparable(words):
 
 
 def is_hint(row: Instruction, word: int) -> bool:
-    """A short instruction that changes nothing: c.nop, one that writes x0, or a shift by 0."""
+    """A short instruction that changes nothing: it writes x0, shifts by 0 or adds 0."""
     values = {name: field.extract(word) for name, field in row.fields.items()}
-    changes_nothing = row.name == "c.nop" or 0 in (values.get("rd", 1), values.get("shamt", 1))
-    return row.length == 2 and changes_nothing
+    adds_nothing = row.name == "c.nop" or (row.name == "c.addi" and values["imm"] == 0)
+    return row.length == 2 and (adds_nothing or 0 in (values.get("rd", 1), values.get("shamt", 1)))
 
 
 # objdump 2.40 writes the register form's name for an immediate one, and "csrw" for "csrwi".

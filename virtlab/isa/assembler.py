@@ -44,6 +44,7 @@ LARGEST_PROGRAM = 16 << 20  # bytes
 LARGEST_BASE = (1 << 64) - 2 * LARGEST_PROGRAM  # leaves room for aligning the sections
 MOST_PASSES = 16
 NOP, C_NOP = 0x0000_0013, 0x0001
+REACH = "-0x8000_0800 to 0x7fff_f7ff"  # of lui or auipc with a 12-bit offset
 
 __all__ = ["AssemblyError", "Program", "assemble"]
 
@@ -124,11 +125,8 @@ def assemble(text: str, base: int = DEFAULT_BASE) -> Program:
             break
         before = current
     else:
-        raise (
-            statements[0]
-            .tokens[0]
-            .error("the program does not settle: the size of something depends on its own address")
-        )
+        why = "the program does not settle: the size of something depends on its own address"
+        raise statements[0].tokens[0].error(why)
     last = Pass(current.symbols, current.starts, final=True)
     last.run(statements)
     return last.program(base)
@@ -286,14 +284,9 @@ class Pass:
         """One instruction word; before the final pass only its length counts."""
         word = 0
         if self.final:
-            if self.address % 2:
-                raise mnemonic.error(
-                    f"an instruction cannot stand at the odd address {self.address:#x};"
-                    " put .balign 4 before it"
-                )
             reader = Operands(mnemonic, self.address, self.symbol, self.relocate)
             word = reader.encode(row, operands, orderings)
-        self.emit(mnemonic, word.to_bytes(row.length, "little"))
+        self.emit_word(mnemonic, word, row.length)
 
     def load_immediate(self, mnemonic: Token, operands: list) -> None:
         """li, in as many instructions as the constant needs."""
@@ -310,7 +303,7 @@ class Pass:
                 kind = "shamt" if "shamt" in row.fields else "imm"
                 word |= row.fields["rs1"].insert(rd if step else 0)
                 word |= row.fields[kind].insert(immediate)
-            self.emit(mnemonic, word.to_bytes(4, "little"))
+            self.emit_word(mnemonic, word, 4)
 
     def unknown(self, token: Token) -> AssemblyError:
         """The error for a mnemonic or directive that does not exist."""
@@ -360,14 +353,18 @@ class Pass:
         """%hi and %lo of an address, and the same relative to an auipc."""
         low = (value & 0xFFF ^ 0x800) - 0x800
         if token.text == "%hi":
-            self.check_upper(token, wrap(value), "lui and addi reach")
+            if not in_reach(wrap(value)):
+                raise token.error(f"lui reaches {REACH}, not {value:#x}; la may reach it")
             return wrap(value) + 0x800 >> 12 & 0xFFFFF
         if token.text == "%lo":
             return low
         if token.text == "%pcrel_hi":
             self.pcrel_targets[self.address] = value
-            distance = value - self.address
-            self.check_upper(token, distance, "auipc and addi reach, relative to the auipc,")
+            distance = wrap(value - self.address)
+            if not in_reach(distance):
+                raise token.error(
+                    f"{value:#x} is {distance} bytes away; auipc reaches {REACH}, li any address"
+                )
             return distance + 0x800 >> 12 & 0xFFFFF
         if token.text == "%pcrel_lo":
             if value not in self.pcrel_targets:
@@ -375,12 +372,6 @@ class Pass:
             distance = self.pcrel_targets[value] - value
             return (distance & 0xFFF ^ 0x800) - 0x800
         raise token.error(f"{token.text} is not known; %hi %lo %pcrel_hi and %pcrel_lo are")
-
-    def check_upper(self, token: Token, value: int, who: str) -> None:
-        if not -(1 << 31) - 0x800 <= value < (1 << 31) - 0x800:
-            raise token.error(
-                f"{value:#x} is out of reach: {who} -0x80000800 to 0x7ffff7ff; la or li may do"
-            )
 
     # Output
 
@@ -390,6 +381,15 @@ class Pass:
         if self.section == ".bss" and any(data):
             raise token.error(".bss holds zeros only; put this into .data")
         self.data[self.section] += data
+
+    def emit_word(self, mnemonic: Token, word: int, length: int) -> None:
+        """Append an instruction."""
+        if self.final and self.address % 2:
+            raise mnemonic.error(
+                f"an instruction cannot stand at the odd address {self.address:#x};"
+                " put .balign 4 before it"
+            )
+        self.emit(mnemonic, word.to_bytes(length, "little"))
 
     def make_room(self, token: Token, n_bytes: int) -> None:
         """Refuse to grow beyond LARGEST_PROGRAM."""
@@ -415,6 +415,11 @@ class Pass:
         constants = {name: self.symbols[name] for name in sorted(self.constants)}
         entry = labels.get("_start", base)
         return Program(bytes(data), base, entry, labels, sorted(self.lines), constants)
+
+
+def in_reach(distance: int) -> bool:
+    """Whether 20 upper bits and a signed 12-bit offset can express it."""
+    return -(1 << 31) - 0x800 <= distance < (1 << 31) - 0x800
 
 
 PSEUDOS_OF: dict = {}

@@ -147,7 +147,7 @@ DIRECTIVES = {
 }
 
 IGNORED = (".globl", ".global", ".local", ".weak", ".hidden", ".type", ".size")
-IGNORED += (".file", ".ident", ".attribute", ".option", ".end")
+IGNORED += (".file", ".ident", ".attribute", ".option")
 
 REFUSED = {
     ".include": "no other file is read; put the text here",
