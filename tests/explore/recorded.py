@@ -27,12 +27,12 @@ def event(steps, kind, cause_name, from_mode, to_mode, pc=KERNEL):
 
 
 EVENTS = [
-    event(100, "return", "mret", "M", "S"),
-    event(400, "return", "sret", "S", "U"),
+    event(100, "return", "return from trap", "M", "S"),
+    event(400, "return", "return from trap", "S", "U"),
     event(500, "exception", ECALL, "U", "S", USER),
-    event(550, "return", "sret", "S", "U"),
+    event(550, "return", "return from trap", "S", "U"),
     event(700, "interrupt", TIMER, "U", "S", USER + 8),
-    event(760, "return", "sret", "S", "U"),
+    event(760, "return", "return from trap", "S", "U"),
     event(900, "exception", "load page fault", "U", "S", USER + 16),
 ]
 END = 1_000
@@ -41,9 +41,9 @@ COUNTERS = {
     "instructions": 1_000,
     "traps": {ECALL: 30, TIMER: 9, "load page fault": 1, "breakpoint": 0},
     "tlb_hits": 700,
-    "tlb_misses": 12,
-    "walk_references": 36,
-    "device_accesses": 5,
+    "page_walks": 12,
+    "device_reads": 2,
+    "device_writes": 3,
 }
 
 
@@ -104,10 +104,7 @@ TLB = [tlb_entry(3, KERNEL, "S", False), tlb_entry(16, USER, "U", True)]
 @dataclasses.dataclass
 class FakeStop:
     reason: str
-    sentence: str
-
-    def __str__(self):
-        return self.sentence
+    detail: str
 
 
 class FakeMachine:
@@ -121,6 +118,8 @@ class FakeMachine:
         self.steps, self.typed, self.asked, self.events = 0, "", [], list(EVENTS)
         self.exit_code, self.mode, self.console = None, "S", ""
 
+    waiting = False
+
     @property
     def pc(self):
         return KERNEL + 4 * self.steps
@@ -128,6 +127,9 @@ class FakeMachine:
     @property
     def registers(self):
         return {"zero": 0, "ra": KERNEL, "a0": self.steps}
+
+    def last_events(self, n):
+        return self.events[-n:]
 
     def disassemble(self, pc=None, n=12, before=4):
         first = max(KERNEL, self.pc - 4 * before)
@@ -150,8 +152,8 @@ class FakeMachine:
         self.steps += moved
         self.console += "x" * (moved // 10)
         if budget < room:
-            return FakeStop("budget", f"{moved} instructions are used up.")
-        return FakeStop("idle", "The guest waits for input.")
+            return FakeStop("budget", "the budget of steps is used up")
+        return FakeStop("idle", "the guest waits for input")
 
     def type(self, text):
         self.typed += text

@@ -308,6 +308,7 @@ def test_access_refuses_what_it_does_not_know(arguments, message):
 def test_the_board_carries_the_counts_of_a_run():
     text = board(recorded.COUNTERS).text
     assert "hart 1,000 instructions; trap logic 40 traps; TLB 700 hits" in text
+    assert "page-table walker 12 walks; bus 5 device accesses" in text
     assert "Counted" not in board().text
 
 

@@ -1,5 +1,6 @@
 """The Python half of the player: its messages, its state, and the still picture it leaves."""
 
+import asyncio
 import json
 import threading
 
@@ -7,6 +8,7 @@ import pytest
 import recorded
 
 from virtlab.explore.player import METHODS, STATIC, Player, readable
+from virtlab.machine import Event
 
 
 @pytest.fixture
@@ -61,11 +63,8 @@ def test_a_run_comes_in_slices_until_the_guest_waits(player, machine):
 
 
 def test_run_to_the_next_trap_asks_the_machine_for_one(player, machine):
-    machine_module = pytest.importorskip("virtlab.machine")
-    if not hasattr(machine_module, "Event"):
-        pytest.skip("virtlab.machine has no Event yet")
     ask(player, "run", "trap")
-    assert machine.asked[-1] == ("run", 30, machine_module.Event.TRAP)
+    assert machine.asked[-1] == ("run", 30, Event.TRAP)
 
 
 def test_typing_reaches_the_guest(player, machine):
@@ -90,8 +89,23 @@ def test_a_wrong_message_gets_a_sentence(player, message, sentence):
 def test_the_front_end_is_answered_under_its_own_id(player, monkeypatch):
     sent = []
     monkeypatch.setattr(player, "send", lambda content, buffers=None: sent.append(content))
-    player._answer(player, {"id": "abc-7", "method": "step", "argument": 1}, [])
+    player._receive(player, {"id": "abc-7", "method": "step", "argument": 1}, [])
     assert [(message["id"], message["state"]["steps"]) for message in sent] == [("abc-7", 1)]
+
+
+def test_a_message_in_another_thread_is_answered_in_the_thread_of_the_cells(machine):
+    threads = []
+    machine.step = lambda n: threads.append(threading.current_thread())
+
+    async def cell():
+        player = Player(machine)
+        player.send = lambda content, buffers=None: None
+        message = {"id": "1", "method": "step", "argument": 1}
+        await asyncio.to_thread(player._receive, player, message, [])
+        await asyncio.sleep(0)
+
+    asyncio.run(cell())
+    assert threads == [threading.current_thread()]
 
 
 def test_a_cell_that_moves_the_machine_is_followed(player, machine, monkeypatch):
@@ -104,19 +118,6 @@ def test_a_cell_that_moves_the_machine_is_followed(player, machine, monkeypatch)
     assert [message["moved"]["steps"] for message in sent] == [3]
     player.moved()
     assert len(sent) == 1
-
-
-def test_two_threads_move_the_machine_one_after_the_other(player, machine):
-    def many():
-        for _ in range(200):
-            ask(player, "step", 1)
-
-    threads = [threading.Thread(target=many) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert machine.steps == 800
 
 
 def test_what_is_stored_is_a_still_picture_with_a_fixed_text(player, machine):

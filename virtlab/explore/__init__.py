@@ -9,6 +9,7 @@
 | what a page table maps, what the TLB holds | `page_table(m.page_table())`, `tlb(m.tlb)` |
 | who may do what with a page | `access("DAUWRV", "S", "load")` |
 | registers | `registers(m.registers)` |
+| what a part of a run cost | `spent(counters_before, counters_after)` |
 | how a count follows a parameter | `sweep(measure, values, ...)` |
 | to do | call |
 | drive a machine by hand | `Player(m)` |
@@ -22,6 +23,7 @@ above them. Nothing here runs a guest except `Player` and `run_asm`.
 """
 
 from virtlab.explore.controls import access, sweep, timeline, walk, walks
+from virtlab.explore.counting import spent
 from virtlab.explore.drawing import Drawing, grouped_hex
 from virtlab.explore.figures.board import board
 from virtlab.explore.figures.page_table import page_table
@@ -49,6 +51,7 @@ __all__ = [
     "reveal",
     "run_asm",
     "source",
+    "spent",
     "sweep",
     "timeline",
     "tlb",

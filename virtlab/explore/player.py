@@ -3,12 +3,13 @@
 `Player` is the Python half: it answers the messages of static/player.js, which draws. The front end
 asks for one slice of a run at a time, so a pause takes effect within a slice and the kernel stays
 free between two. JupyterLab may deliver the messages in a thread of their own while a cell is
-running; the lock keeps cell and player from moving the machine at once.
+running; they are answered in the cells' thread, so that only one of them moves the machine.
 
 Where no kernel answers (a saved notebook, the site, a plain text log) the player is a still picture
 of the machine as it was.
 """
 
+import asyncio
 import re
 import threading
 import weakref
@@ -60,12 +61,20 @@ class Player(anywidget.AnyWidget):
         super().__init__()
         self.machine = machine
         self.slice_instructions = slice_instructions
-        self._lock = getattr(machine, "lock", None) or threading.RLock()
         self._shown_steps = machine.steps
-        self.on_msg(self._answer)
+        self._home = threading.current_thread()
+        self._loop = _running_loop()
+        self.on_msg(self._receive)
         _follow_cells(self)
 
-    def _answer(self, widget, message: dict, buffers) -> None:
+    def _receive(self, widget, message: dict, buffers) -> None:
+        """Answer, in the thread that runs the notebook's cells: they move the machine too."""
+        if self._loop is None or threading.current_thread() is self._home:
+            self._answer(message)
+        else:
+            self._loop.call_soon_threadsafe(self._answer, message)
+
+    def _answer(self, message: dict) -> None:
         self.send({"id": message.get("id")} | self.handle(message))
 
     def handle(self, message: dict) -> dict:
@@ -83,20 +92,19 @@ class Player(anywidget.AnyWidget):
         if method not in METHODS:
             return {"error": f"the player has no method {method!r}; it has {', '.join(METHODS)}"}
         try:
-            with self._lock:
-                stop = getattr(self, f"_{method}")(argument)
-                return {"state": self.state(stop)}
+            stop = getattr(self, f"_{method}")(argument)
+            return {"state": self.state(stop)}
         except (ValueError, TypeError, RuntimeError) as error:
             return {"error": str(error)}
 
     def _state(self, argument) -> None:
         return None
 
-    def _step(self, n: int):
-        return self.machine.step(n)
+    def _step(self, n: int) -> None:
+        self.machine.step(n)
 
-    def _back(self, n: int):
-        return self.machine.back(min(n, self.machine.steps))
+    def _back(self, n: int) -> None:
+        self.machine.back(min(n, self.machine.steps))
 
     def _run(self, until: str | None):
         if until is None:
@@ -127,8 +135,8 @@ class Player(anywidget.AnyWidget):
             "steps": machine.steps,
             "mode": machine.mode,
             "pc": grouped_hex(machine.pc),
-            "reason": getattr(stop, "reason", "still"),
-            "sentence": str(stop) if hasattr(stop, "reason") else self._where(),
+            "reason": stop.reason if stop else "still",
+            "sentence": _sentence(stop.detail) if stop else self._where(),
             "registers": [[name, grouped_hex(value)] for name, value in machine.registers.items()],
             "code": [
                 [grouped_hex(address), text, address == machine.pc]
@@ -137,7 +145,7 @@ class Player(anywidget.AnyWidget):
             "console": readable(machine.console)[-CONSOLE_TAIL:],
             "events": [
                 [event.steps, f"{describe(event)}, {event.from_mode} to {event.to_mode}"]
-                for event in reversed(machine.events[-EVENTS_SHOWN:])
+                for event in reversed(machine.last_events(EVENTS_SHOWN))
             ],
         }
 
@@ -145,13 +153,13 @@ class Player(anywidget.AnyWidget):
         machine = self.machine
         if machine.exit_code is not None:
             return f"The guest has ended with exit code {machine.exit_code}."
-        return f"{machine.mode}-mode, pc {grouped_hex(machine.pc)}."
+        asleep = ", waiting for an interrupt" if machine.waiting else ""
+        return f"{machine.mode}-mode, pc {grouped_hex(machine.pc)}{asleep}."
 
     def moved(self) -> None:
         """Tell the front end that somebody else has moved the machine, if so."""
         if self.machine.steps != self._shown_steps:
-            with self._lock:
-                self.send({"moved": self.state()})
+            self.send({"moved": self.state()})
 
     def __repr__(self) -> str:
         machine = self.machine
@@ -187,6 +195,18 @@ class Player(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         return data | {"text/plain": repr(self), "text/html": self.html()}, metadata
+
+
+def _sentence(detail: str) -> str:
+    return detail[0].upper() + detail[1:] + "."
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop of the kernel, which runs the cells; None outside a kernel."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _follow_cells(player: Player) -> None:

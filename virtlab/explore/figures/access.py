@@ -23,7 +23,7 @@ def access_rules(
 
     Parameters
     ----------
-    flags : letters set in the leaf entry, out of "DAGUXWRV"
+    flags : letters set in the leaf entry, out of "DAGUXWRV"; "-" stands for a clear one
     mode : "S" or "U" (machine mode does not translate)
     access : "load", "store" or "fetch"
     sum_, mxr : the bits SUM and MXR of sstatus
@@ -33,6 +33,7 @@ def access_rules(
     ------
     ValueError for another letter, mode or access.
     """
+    flags = flags.replace("-", "")
     strange = sorted(set(flags) - set("DAGUXWRV"))
     if strange:
         raise ValueError(f"{strange[0]!r} is no flag of a page-table entry; flags are DAGUXWRV")

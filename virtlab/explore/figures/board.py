@@ -25,18 +25,21 @@ def board(counters: Mapping | None = None, title: str = "The machine") -> Drawin
 
     Parameters
     ----------
-    counters : instructions, traps {cause: number}, tlb_hits, tlb_misses, walk_references,
-        device_accesses; a name that is missing is drawn without a number
+    counters : instructions, traps {cause: number}, tlb_hits, page_walks, device_reads,
+        device_writes; a name that is missing is drawn without a number
     title : str
     """
     counters = dict(counters or {})
     n_traps = sum(counters["traps"].values()) if "traps" in counters else None
+    n_device = None
+    if "device_reads" in counters:
+        n_device = counters["device_reads"] + counters["device_writes"]
     parts = (
         ("hart", "executes instructions", counters.get("instructions"), "instruction"),
         ("trap logic", "enters the kernel", n_traps, "trap"),
         ("TLB", "remembers translations", counters.get("tlb_hits"), "hit"),
-        ("page-table walker", "reads tables in RAM", counters.get("tlb_misses"), "walk"),
-        ("bus", "finds the device", counters.get("device_accesses"), "device access"),
+        ("page-table walker", "reads tables in RAM", counters.get("page_walks"), "walk"),
+        ("bus", "finds the device", n_device, "device access"),
     )
     rows = [(name, what, "" if n is None else n) for name, what, n, _ in parts]
     rows += [(name, f"{what}, at {address}", "") for name, address, what in DEVICES]

@@ -60,7 +60,7 @@ def page_table(mappings: Sequence, title: str = "Page table") -> Drawing:
     total = sum(r.n_bytes for r in folded)
     roots = sorted({_root_entry(r.va) for r in folded})
     text = (
-        f"{count(len(mappings), 'page')} in {count(len(folded), 'range')} behind "
+        f"{count(sum(r.n_pages for r in folded), 'page')} in {count(len(folded), 'range')} behind "
         f"{count(len(roots), 'root entry')}, {_mebibytes(total)} in all."
     )
     return Drawing(title, text, columns, rows, _picture(folded, title, text))

@@ -87,7 +87,7 @@ def timeline(
 def describe(event) -> str:
     """What happened, in the manual's words."""
     if event.kind == "return":
-        return f"return from a trap ({event.cause_name})" if event.cause_name else "return"
+        return event.cause_name
     return f"{event.kind}: {event.cause_name}"
 
 
