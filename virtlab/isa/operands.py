@@ -169,12 +169,12 @@ class Operands:
             return CSR_NUMBERS[first.text]
         try:
             return self.value(tokens)
-        except AssemblyError as error:
+        except AssemblyError:
             if len(tokens) > 1 or first.kind != "name":
                 raise
             name = first.text[:40]
             message = f"{name} is no CSR of this machine{nearest(name, CSR_NUMBERS)}"
-            raise first.error(f"{message}; a number from 0 to 0xfff is accepted too") from error
+            raise first.error(f"{message}; a number from 0 to 0xfff is accepted too") from None
 
     def access_set(self, tokens: tuple) -> int:
         """A fence operand: letters of iorw in this order, or a number."""
