@@ -89,6 +89,11 @@ def check_access(hart, number, writes):
     level = hart.mode
     if hart.mode == e.SUPERVISOR and not hart.virt:
         level = i64(2)
+    if number == e.STIMECMP or number == e.VSTIMECMP:
+        if hart.mode != e.MACHINE:
+            if not hart.menvcfg & e.ENVCFG_STCE or not hart.mcounteren & e.COUNTER_TIME:
+                illegal(hart)
+                return
     if level < needed:
         if hart.virt and needed <= 2:
             virtual(hart)
@@ -105,13 +110,9 @@ def check_access(hart, number, writes):
     elif number == e.HGATP:
         if hart.mode == e.SUPERVISOR and hart.mstatus & e.MSTATUS_TVM:
             illegal(hart)
-    elif number == e.STIMECMP or number == e.VSTIMECMP:
-        if hart.mode != e.MACHINE:
-            if not hart.menvcfg & e.ENVCFG_STCE or not hart.mcounteren & e.COUNTER_TIME:
-                illegal(hart)
-            elif hart.virt and (
-                not hart.henvcfg & e.ENVCFG_STCE or not hart.hcounteren & e.COUNTER_TIME
-            ):
+    elif number == e.STIMECMP:
+        if hart.virt:
+            if not hart.henvcfg & e.ENVCFG_STCE or not hart.hcounteren & e.COUNTER_TIME:
                 virtual(hart)
 
 
@@ -306,6 +307,13 @@ def _flush_asid(hart, atp, virt):
 
 
 @njit(inner=True)
+def _keep_mode(old, value):
+    """vsatp or hgatp after a write with an unsupported MODE: the other fields are taken."""
+    rest = (i64(1) << e.ATP_MODE_SHIFT) - 1
+    return old & ~rest | value & rest
+
+
+@njit(inner=True)
 def _write_atp(hart, old, value, virt):
     """satp or vsatp after a write.
 
@@ -316,7 +324,7 @@ def _write_atp(hart, old, value, virt):
     if mode != e.ATP_BARE and mode != e.ATP_SV39:
         if not virt or hart.virt:
             return old
-        value &= (i64(1) << e.ATP_MODE_SHIFT) - 1  # vsatp written from outside the guest
+        value = _keep_mode(old, value)  # vsatp written from outside the guest
     if (old ^ value) & e.ATP_PPN and (old ^ value) >> e.ASID_SHIFT & e.ASID_MASK == 0:
         _flush_asid(hart, value, virt)
     return value
@@ -324,11 +332,11 @@ def _write_atp(hart, old, value, virt):
 
 @njit(inner=True)
 def _write_hgatp(hart, value):
+    old = hart.hgatp
     mode = value >> e.ATP_MODE_SHIFT & 0xF
     if mode != e.ATP_BARE and mode != e.ATP_SV39:
-        value &= (i64(1) << e.ATP_MODE_SHIFT) - 1
+        value = _keep_mode(old, value)
     value &= ~((i64(3) << 58) | 3)  # VMID has 14 bits; the root is 16 KiB
-    old = hart.hgatp
     if (old ^ value) & e.ATP_PPN and (old ^ value) >> e.ASID_SHIFT & e.VMID_MASK == 0:
         wanted = (value >> e.ASID_SHIFT & e.VMID_MASK) << CONTEXT_VMID_SHIFT | CONTEXT_VIRT
         mask = i64(e.VMID_MASK) << CONTEXT_VMID_SHIFT | CONTEXT_VIRT
@@ -525,7 +533,8 @@ def csr_instruction(hart, kind, number, source, writes):
     """
     check_access(hart, number, writes)
     if hart.virt and number >> 8 & 3 == 1 and hart.fault == 0:
-        number += 0x100
+        if number != e.SCOUNTEREN and number != e.SENVCFG:  # the guest has the supervisor's own
+            number += 0x100
     if hart.fault:
         if hart.fault == e.CAUSE_VIRTUAL_INSTRUCTION + 1:
             _illegal_unless_it_exists(hart, number)

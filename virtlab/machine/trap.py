@@ -59,6 +59,7 @@ from virtlab.machine.tlb import choose_contexts
 
 i64 = np.int64
 NO_RESERVATION = -1
+GPA_BITS = (1 << 62) - 1  # of a guest physical address shifted right by two
 VIRTUAL_MODE = 4  # added to a mode in the event log when V = 1
 
 
@@ -127,7 +128,7 @@ def take_trap(hart, mem, pc, interrupt, code, tval):
 
     if mode == MACHINE or not deleg >> code & 1:
         hart.mepc, hart.mcause, hart.mtval = pc, cause, tval
-        hart.mtval2 = hart.fault_gpa >> 2
+        hart.mtval2 = hart.fault_gpa >> 2 & GPA_BITS
         hart.mtinst = hart.fault_tinst
         status = hart.mstatus & ~(MSTATUS_MPP | MSTATUS_MPIE | MSTATUS_MIE)
         status &= ~(MSTATUS_MPV | MSTATUS_GVA)
@@ -144,7 +145,7 @@ def take_trap(hart, mem, pc, interrupt, code, tval):
         target = _vector(hart.mtvec, interrupt, code)
     elif not virt or not hdeleg >> code & 1:
         hart.sepc, hart.scause, hart.stval = pc, cause, tval
-        hart.htval = hart.fault_gpa >> 2
+        hart.htval = hart.fault_gpa >> 2 & GPA_BITS
         hart.htinst = hart.fault_tinst
         hstatus = hart.hstatus & ~(HSTATUS_SPV | HSTATUS_GVA)
         if virt:
