@@ -324,7 +324,7 @@ def test_registers_show_what_changed_with_its_sign():
 def test_a_curve_reads_out_the_marked_point():
     drawing = DRAWINGS["curve"]
     assert drawing.title == "Misses: 4 pages"
-    assert drawing.text == "4 pages: 10 misses. misses from 0 to 40 while pages goes from 0 to 8."
+    assert drawing.text == "4 pages: 10 misses. Between 0 and 8 pages there are 0 to 40 misses."
     assert drawing.rows == ((0, 0), (4, 10), (8, 40))
 
 

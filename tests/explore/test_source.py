@@ -35,6 +35,20 @@ def test_the_html_holds_the_same_text_with_numbers_and_a_link():
     assert tree.find("p/a").get("href") == "../virtlab/explore/drawing.py"
 
 
+def test_a_part_keeps_its_place_in_the_file():
+    part = source(Drawing, "def table", "return")
+    lines = (ROOT / part.path).read_text(encoding="utf-8").splitlines()
+    assert part.text.startswith("def table(self)")
+    assert lines[part.first - 1].strip() == part.text.splitlines()[0]
+    assert part.text.splitlines()[-1].strip() == lines[part.last - 1].strip() == 'return ""'
+
+
+@pytest.mark.parametrize(("start", "end"), [("no such line", None), ("def table", "no such line")])
+def test_a_part_that_is_not_there_is_refused(start, end):
+    with pytest.raises(ValueError, match="no line contains 'no such line'"):
+        source(Drawing, start, end)
+
+
 def test_two_calls_print_the_same():
     assert source(decode)._repr_mimebundle_() == source(decode)._repr_mimebundle_()
 

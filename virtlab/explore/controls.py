@@ -152,7 +152,12 @@ def walks(translate: Callable, addresses: dict[str, int]) -> Live:
 
 
 def sweep(
-    measure: Callable[[int], int], values: Sequence[int], x_name: str, y_name: str, title: str
+    measure: Callable[[int], int],
+    values: Sequence[int],
+    x_name: str,
+    y_name: str,
+    title: str,
+    marked: int | None = None,
 ) -> Live:
     """A number measured for every value once; the control picks the point that is read out.
 
@@ -161,17 +166,19 @@ def sweep(
     measure : function of one value, returns a count
     values : the values to measure, at least two
     x_name, y_name, title : as for `figures.curve.curve`
+    marked : the value to open with, without it the first
     """
     import ipywidgets
 
     points = [(value, measure(value)) for value in values]
     options = [(f"{value:,}", value) for value in values]
-    marked = _wide(ipywidgets.SelectionSlider(options=options, description=x_name))
+    first = values[0] if marked is None else marked
+    slider = ipywidgets.SelectionSlider(options=options, value=first, description=x_name)
 
     def draw(marked: int):
         return curve_figure.curve(points, x_name, y_name, title, marked)
 
-    return Live({"marked": marked}, draw)
+    return Live({"marked": _wide(slider)}, draw)
 
 
 def access(flags: str = "DAUWRV", mode: str = "S", kind: str = "load") -> Live:

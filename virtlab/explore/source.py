@@ -5,6 +5,7 @@ and library cannot drift apart.
 """
 
 import inspect
+import textwrap
 from html import escape
 from pathlib import Path
 
@@ -61,12 +62,19 @@ class Source:
         )
 
 
-def source(thing) -> Source:
-    """The source of a function, compiled or not, or of a class.
+def source(thing, start: str | None = None, end: str | None = None) -> Source:
+    """The source of a function, compiled or not, or of a class, or of a part of one.
+
+    Parameters
+    ----------
+    thing : function or class of the package
+    start : text of the first line to show; without it, the whole from its beginning
+    end : text of the last line to show, looked for from there on; without it, to the end
 
     Raises
     ------
     TypeError if `thing` is not defined in a file of this package.
+    ValueError if no line contains `start`, or none from there on contains `end`.
     """
     plain = getattr(thing, "py_func", thing)  # Numba's dispatcher keeps the original here
     plain = inspect.unwrap(plain) if callable(plain) else plain
@@ -77,7 +85,17 @@ def source(thing) -> Source:
         raise TypeError(
             f"{thing!r} has no source in virtlab; give a function or a class of the package"
         ) from None
-    return Source(path.as_posix(), max(first, 1), "".join(lines))
+    begin = _line_with(lines, start, 0) if start else 0
+    stop = _line_with(lines, end, begin) + 1 if end else len(lines)
+    shown = textwrap.dedent("".join(lines[begin:stop]))
+    return Source(path.as_posix(), max(first, 1) + begin, shown)
+
+
+def _line_with(lines: list[str], text: str, begin: int) -> int:
+    for number in range(begin, len(lines)):
+        if text in lines[number]:
+            return number
+    raise ValueError(f"no line contains {text!r} from line {begin + 1} of the source on")
 
 
 def _highlighted(text: str) -> list[str]:

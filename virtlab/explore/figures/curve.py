@@ -35,8 +35,10 @@ def curve(
     if marked is not None and marked not in known:
         raise ValueError(f"{marked} is not among the measured values of {x_name}")
     least, most = min(known.values()), max(known.values())
-    text = f"{y_name} from {least:,} to {most:,} while {x_name} goes from {points[0][0]:,} to "
-    text += f"{points[-1][0]:,}."
+    text = (
+        f"Between {points[0][0]:,} and {points[-1][0]:,} {x_name} there are {least:,} to {most:,} "
+    )
+    text += f"{y_name}."
     if marked is not None:
         title = f"{title}: {marked:,} {x_name}"
         text = f"{marked:,} {x_name}: {known[marked]:,} {y_name}. {text}"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from virtlab.explore.drawing import Drawing, box, count, grouped_hex, label, svg
+from virtlab.explore.drawing import Drawing, count, grouped_hex, label, svg
 from virtlab.explore.figures.timeline import box_key
 from virtlab.explore.palette import MODE_NAMES, MODES
 
@@ -39,9 +39,14 @@ def tlb(
         for e in sorted(entries, key=lambda e: e.index)
     )
     shapes = [label(4, 16, f"{count(n_slots, 'slot')}, {ACROSS} a row; filled = in use")]
-    for slot in range(n_slots):
-        x, y = 4 + slot % ACROSS * (CELL + 1), 26 + slot // ACROSS * (CELL + 1)
-        shapes.append(box(x, y, CELL, CELL, used.get(slot, "box").lower(), 2))
+    for look in ("box", *modes):
+        slots = [slot for slot in range(n_slots) if used.get(slot, "box") == look]
+        path = "".join(
+            f"M{4 + slot % ACROSS * (CELL + 1)} {26 + slot // ACROSS * (CELL + 1)}"
+            f"h{CELL}v{CELL}h-{CELL}z"
+            for slot in slots
+        )
+        shapes.append(f"<path d='{path}' class='{look.lower()}'/>" if slots else "")
     y = 36 + (n_slots + ACROSS - 1) // ACROSS * (CELL + 1)
     shapes += [box_key(4 + 170 * column, y, mode) for column, mode in enumerate(modes)]
     picture = svg(8 + ACROSS * (CELL + 1), y + 20, f"{title}. {text}", *shapes)
