@@ -23,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -221,12 +222,8 @@ def test(pytest_arguments):
 def book():
     with only_one():
         install(BOOK)
-    status = subprocess.call(
-        [PYTHON, os.path.join(ROOT, "book", "build.py")], cwd=ROOT, env=environment()
-    )
-    if status == 0:
-        say("The book: " + os.path.join(ROOT, "book", "_build", "html", "index.html"))
-    return status
+    script = os.path.join(ROOT, "book", "build.py")
+    return subprocess.call([PYTHON, script], cwd=ROOT, env=environment())
 
 
 def notebooks(arguments):
@@ -388,13 +385,12 @@ def warm():
     with contextlib.suppress(OSError), open(WARM_STAMP, encoding="utf-8") as file:
         if file.read() == current:
             return
-    if sys.stdout.isatty() is False:
+    if not sys.stdout.isatty():
         say("Compiling the machine.")
-    command = [PYTHON, "-m", "virtlab.warm"]
     os.makedirs(STATE, exist_ok=True)
     with open(os.path.join(STATE, "warm.log"), "w+", encoding="utf-8") as errors:
         process = subprocess.Popen(
-            command,
+            [PYTHON, "-m", "virtlab.warm"],
             cwd=ROOT,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -402,9 +398,7 @@ def warm():
             universal_newlines=True,
         )
         with finished(process):
-            for line in process.stdout:
-                progress(line)
-        end_progress()
+            show_progress(process)
         if process.returncode:
             errors.seek(0)
             last = (errors.read().strip().splitlines() or ["no reason given"])[-1]
@@ -414,17 +408,31 @@ def warm():
         file.write(current)
 
 
-def progress(line):
-    """Draw one `n/total name` line as a bar where somebody watches."""
-    match = re.match(r"(\d+)/(\d+)\s*(.*)", line)
-    if not match or not sys.stdout.isatty():
+def show_progress(process):
+    """Draw the latest `n/total name` line of `process` as a bar, with the seconds, till it ends."""
+    if not sys.stdout.isatty():
+        process.stdout.read()
         return
-    done, total, name = int(match.group(1)), max(1, int(match.group(2))), match.group(3)
-    width = 30
-    filled = min(width, width * done // total)
-    bar = "#" * filled + "-" * (width - filled)
-    sys.stdout.write(f"\r\033[KCompiling the machine [{bar}] {done}/{total} {name[:24]}")
-    sys.stdout.flush()
+    lines, began = [""], time.monotonic()
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+    reader.start()
+    while reader.is_alive():
+        reader.join(0.2)
+        sys.stdout.write("\r\033[K" + bar(lines[-1], time.monotonic() - began))
+        sys.stdout.flush()
+    end_progress()
+
+
+def bar(line, seconds):
+    """The line `3/4 name` says that the third of four steps has begun, so two are done."""
+    match = re.match(r"(\d+)/(\d+)\s*(.*)", line)
+    if not match:
+        return f"Compiling the machine, {seconds:.0f} s"
+    number, total = int(match.group(1)), max(1, int(match.group(2)))
+    width = 24
+    filled = min(width, width * (number - 1) // total)
+    drawn = "#" * filled + "-" * (width - filled)
+    return f"Compiling [{drawn}] {number}/{total} {match.group(3)[:32]}, {seconds:.0f} s"
 
 
 def end_progress():

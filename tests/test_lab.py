@@ -403,12 +403,12 @@ def test_a_failure_to_compile_ahead_is_told_and_does_not_stop_the_lab(lab, comma
     assert not os.path.exists(lab.WARM_STAMP)
 
 
-def test_progress_is_a_bar_where_somebody_watches(lab, monkeypatch):
-    written = []
-    watched = SimpleNamespace(isatty=lambda: True, write=written.append, flush=lambda: None)
-    monkeypatch.setattr(lab.sys, "stdout", watched)
-    lab.progress("6/12 machine.run\n")
-    assert "[###############---------------] 6/12 machine.run" in written[0]
+def test_progress_is_a_bar_with_the_steps_done_and_the_seconds(lab):
+    assert lab.bar("3/4 the run loop\n", 12.3) == (
+        "Compiling [############------------] 3/4 the run loop, 12 s"
+    )
+    assert lab.bar("", 2) == "Compiling the machine, 2 s"
+    assert "-" not in lab.bar("9/8 more than was said", 1)[11:36]
 
 
 def test_a_folder_that_cannot_be_written_gets_one_sentence(lab, monkeypatch, capsys):
