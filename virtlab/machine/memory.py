@@ -14,6 +14,7 @@ import numpy as np
 from virtlab._jit import njit
 from virtlab.isa import op
 from virtlab.isa.encoding import (
+    FETCH,
     LOAD,
     MACHINE,
     MSTATUS_MPP,
@@ -67,7 +68,10 @@ def _locate(hart, mem, va, n_bytes, access, mode, virt, execute_only):
     pa, level = translate(hart, mem, va, access, mode, virt, execute_only)
     if hart.fault:
         return i64(0)
-    if not pmp_allows(hart, pa, n_bytes, access, mode):
+    allowed = pmp_allows(hart, pa, n_bytes, access, mode)
+    if execute_only and allowed:  # physical memory must grant HLVX both rights
+        allowed = pmp_allows(hart, pa, n_bytes, i64(FETCH), mode)
+    if not allowed:
         access_fault(hart, access, va)
         return i64(0)
     offset = pa - RAM_BASE
