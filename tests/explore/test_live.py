@@ -88,6 +88,18 @@ def test_a_sweep_measures_once_and_reads_out_the_chosen_point():
     assert asked == [1, 2, 3]
 
 
+def test_a_figure_without_a_picture_shows_its_table_unfolded():
+    assert controls.access().widget.children[-1].value.startswith("<div")
+    assert controls.walk(recorded.MAPPED).widget.children[-1].titles == ("Data as a table",)
+
+
+def test_charts_with_other_lanes_do_not_colour_one_another():
+    one = controls.timeline(recorded.EVENTS, recorded.END).chart
+    other = controls.timeline(recorded.EVENTS[1:5], recorded.END).chart
+    assert one.look != other.look
+    assert one.css.count("{") == one.css.count(f".{one.look} ")
+
+
 LIVES = {
     "timeline": lambda: controls.timeline(recorded.EVENTS, recorded.END),
     "walk": lambda: controls.walk(recorded.MAPPED),

@@ -65,14 +65,15 @@ class TimelineChart:
         modes = [mode for mode in MODES if any(s.mode == mode for s in stretches)]
         traces = [self._lane(mode, stretches) for mode in modes]
         traces += [self._marks(kind, traps) for kind in ("exception", "interrupt")]
+        self.look = "vl-lanes-" + "-".join(modes).lower()
         self.css = "".join(
-            f".vl .scatterlayer .trace:nth-child({place}) .js-line"
+            f".{self.look} .scatterlayer .trace:nth-child({place}) .js-line"
             f"{{stroke:var(--vl-{mode.lower()})!important}}"
             for place, mode in enumerate(modes, 1)
         ) + (
-            ".vl .js-plotly-plot text{fill:var(--vl-ink)!important}"
-            ".vl .js-plotly-plot .point{stroke:var(--vl-ink)!important}"
-            ".vl .js-plotly-plot .crisp{stroke:var(--vl-line)!important}"
+            f".{self.look} .js-plotly-plot text{{fill:var(--vl-ink)!important}}"
+            f".{self.look} .js-plotly-plot .point{{stroke:var(--vl-ink)!important}}"
+            f".{self.look} .js-plotly-plot .crisp{{stroke:var(--vl-line)!important}}"
         )
         lanes = [MODE_NAMES[mode] for mode in modes] + ["exceptions", "interrupts"]
         layout = go.Layout(
@@ -95,7 +96,7 @@ class TimelineChart:
             "mode": "lines",
             "x": x,
             "y": [MODE_NAMES[mode]] * len(x),
-            "line": {"width": 18, "color": LIGHT[mode]},
+            "line": {"width": 18, "color": LIGHT[mode], "simplify": False},
             "name": MODE_NAMES[mode],
             "hovertemplate": "%{x:,d}",
         }
@@ -196,8 +197,10 @@ def access(flags: str = "DAUWRV", mode: str = "S", kind: str = "load") -> Live:
     }
     controls = {
         "flags": ipywidgets.Dropdown(options=names, value=flags, description="flags in the entry"),
-        "mode": ipywidgets.ToggleButtons(options=["U", "S"], value=mode, description="mode"),
-        "kind": ipywidgets.ToggleButtons(
+        "mode": ipywidgets.Dropdown(
+            options=[(MODE_NAMES["U"], "U"), (MODE_NAMES["S"], "S")], value=mode, description="mode"
+        ),
+        "kind": ipywidgets.Dropdown(
             options=list(access_figure.ACCESSES), value=kind, description="access"
         ),
         "switches": ipywidgets.Dropdown(options=list(switches.items()), description="sstatus"),

@@ -30,8 +30,9 @@ class Live:
     ----------
     controls : name -> ipywidgets control; the names are `draw`'s parameters
     draw : function of the controls' values, returns a Drawing; at most 0.2 s
-    chart : optional object with a `widget` (a plotly FigureWidget), a `css` and a method
-        `show(drawing, **values)`; it is shown instead of the drawing's own picture
+    chart : optional object with a `widget` (a plotly FigureWidget), its style sheet `css`, the CSS
+        class `look` that the style sheet is for, and a method `show(drawing, **values)`; it takes
+        the place of the drawing's own picture
 
     Example
     -------
@@ -49,15 +50,21 @@ class Live:
         self._draw = draw
         self._picture = ipywidgets.HTML()
         self._table = ipywidgets.HTML()
-        folded = ipywidgets.Accordion([self._table], titles=["Data as a table"])
         rules = ipywidgets.HTML(f"<style>{style()}{chart.css if chart else ''}</style>")
         parts = [rules, *self.controls.values()]
-        parts += [chart.widget] if chart else []
-        self.widget = ipywidgets.VBox([*parts, self._picture, folded])
+        if chart:
+            parts.append(chart.widget)
+        self.widget = ipywidgets.VBox([*parts, self._picture])
         self.widget.add_class("vl")
+        if chart:
+            self.widget.add_class(chart.look)
         for control in self.controls.values():
             control.observe(self._redraw, names="value")
         self._redraw()
+        table = self._table
+        if chart or self.drawing.svg:  # else the table is the figure
+            table = ipywidgets.Accordion([table], titles=["Data as a table"])
+        self.widget.children = (*self.widget.children, table)
 
     def _redraw(self, change=None) -> None:
         values = {name: control.value for name, control in self.controls.items()}

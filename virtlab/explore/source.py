@@ -57,7 +57,7 @@ class Source:
         )
         link = f"<a href='../{self.path}'>{escape(self.place)}</a>"
         return (
-            f"<style>{style()}</style>\n<div class='vl'><p>{link}</p>\n"
+            f"<style>{style()}</style>\n<div class='vl vl-source'><p>{link}</p>\n"
             f"<pre tabindex='0'>{numbered}</pre></div>"
         )
 

@@ -1,0 +1,118 @@
+"""Figures, player and snippets on the real machine, with a program that can be counted by hand."""
+
+import pytest
+
+from virtlab.explore import Player, board, registers, run_asm, spent, timeline, tlb, traps
+from virtlab.isa.assembler import AssemblyError, assemble
+from virtlab.machine import Machine
+
+CALLS = """
+        la    t0, handler
+        csrw  mtvec, t0
+        li    t0, -1
+        csrw  pmpaddr0, t0
+        li    t0, 0x1f
+        csrw  pmpcfg0, t0
+        la    t0, program
+        csrw  mepc, t0
+        mret
+program:
+        li    a0, 3
+again:  ecall
+        addi  a0, a0, -1
+        bnez  a0, again
+done:   j     done
+handler:
+        addi  s0, s0, 1
+        csrr  t1, mepc
+        addi  t1, t1, 4
+        csrw  mepc, t1
+        mret
+"""
+
+
+@pytest.fixture
+def machine():
+    return Machine(ram="1M").load(assemble(CALLS))
+
+
+def ask(player, method, argument=None):
+    return player.handle({"id": "1", "method": method, "argument": argument})["state"]
+
+
+def test_figures_agree_with_the_counters(machine):
+    machine.run(until=machine.symbols["done"])
+    assert (
+        "3 traps: 3 exceptions and 0 interrupts."
+        in timeline(machine.events, machine.steps).drawing.text
+    )
+    assert traps(machine.counters["traps"]).rows == (("environment call from U-mode", 3),)
+    assert f"hart {machine.counters['instructions']:,} instructions" in board(machine.counters).text
+    assert ("s0", "0x0003", "3") in registers(machine.registers).rows
+    assert f"{len({e.index for e in machine.tlb})} of 256 slots" in tlb(machine.tlb).text
+
+
+def test_the_player_runs_to_each_trap_and_back_to_reset(machine):
+    player = Player(machine)
+    start = ask(player, "state")
+    seen = [ask(player, "run", "trap") for _ in range(3)]
+    assert [state["mode"] for state in seen] == ["M", "M", "M"]
+    assert [state["reason"] for state in seen] == ["until"] * 3
+    assert len(seen[-1]["events"]) == 6  # the way to user mode, three calls, two returns
+    assert ask(player, "back", 10**9) == start
+
+
+def test_stepping_shows_one_instruction_at_a_time(machine):
+    player = Player(machine)
+    for steps in range(1, 6):
+        state = ask(player, "step", 1)
+        assert state["steps"] == steps
+        here = [text for _, text, is_pc in state["code"] if is_pc]
+        assert len(here) == 1
+
+
+def test_going_back_further_than_reset_is_no_error(machine):
+    player = Player(machine)
+    ask(player, "step", 3)
+    assert ask(player, "back", 1_000_000)["steps"] == 0
+
+
+def test_what_a_part_of_a_run_cost_is_the_difference(machine):
+    before = machine.counters
+    machine.run(until=machine.symbols["done"])
+    assert spent(before, machine.counters)["traps"] == {"environment call from U-mode": 3}
+
+
+def test_a_snippet_shows_what_each_line_changed():
+    snippet = run_asm("li a0, 6\nli a1, 7\nmul a2, a0, a1\nsub a3, zero, a2")
+    assert [step.changed for step in snippet.steps] == [
+        {"a0": 6},
+        {"a1": 7},
+        {"a2": 42},
+        {"a3": 2**64 - 42},
+    ]
+    assert snippet.registers["a2"] == 42
+    assert repr(snippet).endswith("At the end: a0 = 6, a1 = 7, a2 = 42, a3 = -42.")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "ending"),
+    [
+        ("addi a0, a0, 1", 10, "The program ran off its last line."),
+        ("again: j again", 7, "Stopped after 7 instructions, the limit."),
+        ("ebreak", 10, "Instruction 1 trapped: breakpoint."),
+        ("li t0, 0x100000\nli t1, 0x5555\nsw t1, 0(t0)", 10, "exit code 0."),
+    ],
+)
+def test_a_snippet_says_why_it_ended(text, limit, ending):
+    assert run_asm(text, limit).ending.endswith(ending)
+
+
+def test_a_mistake_in_a_snippet_says_where():
+    with pytest.raises(AssemblyError, match="line 2, column"):
+        run_asm("li a0, 1\nadd a0, a0")
+
+
+def test_a_snippet_needs_room_for_an_instruction():
+    with pytest.raises(ValueError, match="limit is 0"):
+        run_asm("nop", 0)
