@@ -2,10 +2,12 @@
 
 Plotly figures in a notebook's output are drawn by the plotly.js of the installed plotly package,
 copied into the site when a page has such a figure. Formulas become MathML, which browsers draw by
-themselves, in place of MathJax from a content delivery network.
+themselves, in place of MathJax from a content delivery network. The library's files that a chapter
+links to are copied to where the link leads.
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from myst_nb.core.render import load_mime_renders
 from sphinx.util import logging
 
 PLOTLY = "application/vnd.plotly.v1+json"
+
+# A chapter's link to the library's own source: one folder up, as in the repository.
+SOURCE_LINK = re.compile(r'href=["\']\.\./(virtlab/[\w./-]+)')
 
 logger = logging.getLogger(__name__)
 
@@ -62,15 +67,20 @@ def visit_displayed_math(translator, node):
     raise nodes.SkipNode
 
 
-def copy_plotly(app, exception):
-    """Take plotly.js along only if a page uses it: it weighs 5 MB."""
-    out = Path(app.outdir)
+def complete(app, exception):
+    """Take along what the pages refer to: plotly.js (5 MB) only where it is used, linked sources."""
     if exception or app.builder.format != "html":
         return
-    if any('class="plotly-figure"' in page.read_text("utf-8") for page in out.rglob("*.html")):
+    out, source = Path(app.outdir), Path(app.srcdir)
+    pages = [page.read_text("utf-8") for page in out.rglob("*.html")]
+    if any('class="plotly-figure"' in page for page in pages):
         shutil.copy(
             Path(plotly.__file__).parent / "package_data" / "plotly.min.js", out / "_static"
         )
+    for name in {name for page in pages for name in SOURCE_LINK.findall(page)}:
+        if (source / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, out / name)
 
 
 def setup(app):
@@ -79,5 +89,5 @@ def setup(app):
         renderers.append(PlotlyFigure)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displayed_math, None))
     app.add_css_file("book.css")
-    app.connect("build-finished", copy_plotly)
+    app.connect("build-finished", complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
