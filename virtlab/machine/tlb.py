@@ -44,7 +44,10 @@ from virtlab.machine.state import N_CONTEXTS, N_TLB, PAGE_DIRTY, PAGE_GUARDED
 i64 = np.int64
 EMPTY = -1
 KEY_SHIFT = 3
-NO_KEY = (N_CONTEXTS - 1) << KEY_SHIFT  # the context of accesses that are never remembered
+# The last two context numbers are never given out. One stands for accesses that are never remembered;
+# the other is not used at all, because its key and a misaligned address can add up to EMPTY.
+GIVEN_CONTEXTS = N_CONTEXTS - 2
+NO_KEY = GIVEN_CONTEXTS << KEY_SHIFT
 
 # A context's descriptor; 0 is no context, so that a zeroed record has none.
 CONTEXT_USED = 1 << 0
@@ -89,7 +92,7 @@ def describe_context(hart, mode, virt, access):
 def context_key(hart, context):
     """The key of a context. A context that hashes to the same number loses its entries."""
     mixed = context ^ (context >> 16) * 31 ^ (context >> 32) * 37
-    number = (mixed ^ (mixed >> 9)) % (N_CONTEXTS - 1)
+    number = (mixed ^ (mixed >> 9)) % GIVEN_CONTEXTS
     key = number << KEY_SHIFT
     if hart.context[number] != context:
         if hart.context[number] != 0:
