@@ -68,7 +68,7 @@ def visit_displayed_math(translator, node):
 
 
 def complete(app, exception):
-    """Take along what pages refer to: linked sources, and plotly.js (5 MB) only where it is used."""
+    """Take along what pages refer to: linked sources, and plotly.js (5 MB) where it is used."""
     if exception or app.builder.format != "html":
         return
     out, source = Path(app.outdir), Path(app.srcdir)
