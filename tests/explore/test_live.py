@@ -9,14 +9,21 @@ from virtlab.explore import controls
 from virtlab.explore.live import WIDGET_VIEW
 
 
-def test_a_view_of_the_timeline_narrows_around_its_middle():
-    live = controls.timeline(recorded.EVENTS, 100_000)
+def test_a_view_of_the_timeline_narrows_around_the_event_nearest_to_its_middle():
+    events = [*recorded.EVENTS, recorded.event(40_000, "return", "return from trap", "S", "U")]
+    live = controls.timeline(events, 100_000)
     assert live.drawing.title == "Privilege mode, instructions 0 to 100,000"
     assert live.controls["first"].disabled
     live.controls["width"].value = 10_000
-    assert live.drawing.title == "Privilege mode, instructions 45,000 to 55,000"
-    assert tuple(live.chart.widget.layout.xaxis.range) == (45_000, 55_000)
+    assert live.drawing.title == "Privilege mode, instructions 35,000 to 45,000"
+    assert tuple(live.chart.widget.layout.xaxis.range) == (35_000, 45_000)
     assert live.chart.widget.layout.title.text == live.drawing.title
+
+
+def test_a_view_without_events_narrows_around_its_middle():
+    live = controls.timeline([], 100_000)
+    live.controls["width"].value = 10_000
+    assert live.drawing.title == "Privilege mode, instructions 45,000 to 55,000"
 
 
 def test_the_view_moves_and_stays_within_the_run():

@@ -58,6 +58,7 @@ def test_the_player_runs_to_each_trap_and_back_to_reset(machine):
     seen = [ask(player, "run", "trap") for _ in range(3)]
     assert [state["mode"] for state in seen] == ["M", "M", "M"]
     assert [state["reason"] for state in seen] == ["until"] * 3
+    assert seen[0]["sentence"] == "Exception: environment call from U-mode."
     assert len(seen[-1]["events"]) == 6  # the way to user mode, three calls, two returns
     assert ask(player, "back", 10**9) == start
 

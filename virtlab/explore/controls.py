@@ -40,8 +40,11 @@ def timeline(events: Sequence, end: int, mode: str = "M") -> Live:
     first.disabled = True
 
     def fit(change) -> None:
-        """Keep the middle of the view where it is while its width changes."""
+        """Change the width around the event nearest to the view's middle, or the middle itself."""
         middle = first.value + change.old // 2
+        middle = min(
+            (event.steps for event in events), key=lambda s: abs(s - middle), default=middle
+        )
         latest = max(begin, end - change.new)
         first.set_trait("disabled", latest == begin)
         first.max, first.step = latest, max(1, change.new // 10)

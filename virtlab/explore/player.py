@@ -136,7 +136,7 @@ class Player(anywidget.AnyWidget):
             "mode": machine.mode,
             "pc": grouped_hex(machine.pc),
             "reason": stop.reason if stop else "still",
-            "sentence": _sentence(stop.detail) if stop else self._where(),
+            "sentence": self._sentence(stop),
             "registers": [[name, grouped_hex(value)] for name, value in machine.registers.items()],
             "code": [
                 [grouped_hex(address), text, address == machine.pc]
@@ -148,6 +148,17 @@ class Player(anywidget.AnyWidget):
                 for event in reversed(machine.last_events(EVENTS_SHOWN))
             ],
         }
+
+    def _sentence(self, stop) -> str:
+        """Why a run stopped, or else where the machine is."""
+        machine = self.machine
+        if stop and stop.reason == "until":
+            what = describe(machine.last_events(1)[0])
+        elif stop:
+            what = stop.detail
+        else:
+            return self._where()
+        return what[0].upper() + what[1:] + "."
 
     def _where(self) -> str:
         machine = self.machine
@@ -195,10 +206,6 @@ class Player(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         return data | {"text/plain": repr(self), "text/html": self.html()}, metadata
-
-
-def _sentence(detail: str) -> str:
-    return detail[0].upper() + detail[1:] + "."
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -166,8 +166,13 @@ export function mount(element, backend) {
     const nothingSelected = view.line.selectionStart === view.line.selectionEnd;
     if (event.ctrlKey && event.key === "c" && nothingSelected) {
       event.preventDefault();
+      event.stopPropagation();
       controller.type("\u0003").then(() => controller.run());
     }
+  });
+  // A notebook has meanings of its own for plain keys, Enter among them; in here they are the reader's.
+  view.root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
   });
   element.append(view.root);
   controller.start();
