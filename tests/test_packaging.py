@@ -107,6 +107,12 @@ def test_continuous_integration_runs_the_readmes_test_command():
     assert "python3 lab.py test" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
+def test_the_package_knows_its_version():
+    import virtlab
+
+    assert virtlab.__version__ == PROJECT["version"]
+
+
 def test_both_licences_are_named():
     text = (ROOT / "LICENSE").read_text("utf-8")
     assert "BSD 3-Clause" in text and "creativecommons.org/licenses/by/4.0" in text
