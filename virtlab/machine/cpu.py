@@ -7,7 +7,7 @@ arithmetic, jumps, and memory accesses that the TLB can answer; all else leaves 
 call of `execute`.
 
 The order of the comparisons does not matter: the operation numbers are dense, and the compiler
-makes a jump table of them. Whether the run has to end, or an interrupt may be due, is asked only at
+makes one jump table of them, as long as every arm asks for equality. Whether the run has to end, or an interrupt may be due, is asked only at
 jumps and at the end of a page, against a `horizon` of steps; within one page's length of the
 horizon the loop goes one instruction at a time, so that every run stops exactly where it should and
 every interrupt is taken at the same step however the run is cut into pieces.
@@ -211,6 +211,77 @@ def run(hart, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget)
                 x[rd] = i64(np.int32((x[rs1] & 0xFFFF_FFFF) >> (x[rs2] & 31)))
             elif o == op.SRAW:
                 x[rd] = i64(np.int32(x[rs1])) >> (x[rs2] & 31)
+            # Its 16-bit forms: the same, one entry on
+            elif o == op.C_ADDI:
+                x[rd] = x[rs1] + imm
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_ADD:
+                x[rd] = x[rs1] + x[rs2]
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_ADDIW:
+                x[rd] = i64(np.int32(x[rs1] + imm))
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_ADDW:
+                x[rd] = i64(np.int32(x[rs1] + x[rs2]))
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SLLI:
+                x[rd] = x[rs1] << imm
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SRLI:
+                x[rd] = i64(u64(x[rs1]) >> u64(imm))
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SRAI:
+                x[rd] = x[rs1] >> imm
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_ANDI:
+                x[rd] = x[rs1] & imm
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SUB:
+                x[rd] = x[rs1] - x[rs2]
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_XOR:
+                x[rd] = x[rs1] ^ x[rs2]
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_OR:
+                x[rd] = x[rs1] | x[rs2]
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_AND:
+                x[rd] = x[rs1] & x[rs2]
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SUBW:
+                x[rd] = i64(np.int32(x[rs1] - x[rs2]))
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_LUI:
+                x[rd] = imm
+                i += 1
+                n += 1
+                continue
             # Loads and stores that the TLB can answer
             elif o == op.LD:
                 va = x[rs1] + imm
@@ -289,6 +360,65 @@ def run(hart, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget)
                     break
                 ram8[u64(va + hart.dtlb_add[k])] = np.uint8(x[rs2] & 0xFF)
                 accesses += 1
+            elif o == op.C_LD:
+                va = x[rs1] + imm
+                k = (va >> 12) & 255
+                if hart.dtlb_read[k] != (va & (PAGE_MASK | 7)) + key:
+                    break
+                x[rd] = i64(ram64[u64(va + hart.dtlb_add[k]) >> u64(3)])
+                accesses += 1
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_LW:
+                va = x[rs1] + imm
+                k = (va >> 12) & 255
+                if hart.dtlb_read[k] != (va & (PAGE_MASK | 3)) + key:
+                    break
+                x[rd] = i64(np.int32(ram32[u64(va + hart.dtlb_add[k]) >> u64(2)]))
+                accesses += 1
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SD:
+                va = x[rs1] + imm
+                k = (va >> 12) & 255
+                if hart.dtlb_write[k] != (va & (PAGE_MASK | 7)) + key:
+                    break
+                ram64[u64(va + hart.dtlb_add[k]) >> u64(3)] = x[rs2]
+                accesses += 1
+                i += 1
+                n += 1
+                continue
+            elif o == op.C_SW:
+                va = x[rs1] + imm
+                k = (va >> 12) & 255
+                if hart.dtlb_write[k] != (va & (PAGE_MASK | 3)) + key:
+                    break
+                ram32[u64(va + hart.dtlb_add[k]) >> u64(2)] = np.uint32(x[rs2] & 0xFFFF_FFFF)
+                accesses += 1
+                i += 1
+                n += 1
+                continue
+            # Multiplication and division
+            elif o == op.MUL:
+                x[rd] = x[rs1] * x[rs2]
+            elif o == op.MULW:
+                x[rd] = i64(np.int32(x[rs1] * x[rs2]))
+            elif o == op.MULHU:
+                x[rd] = multiply_high(x[rs1], x[rs2])
+            elif o == op.MULH:
+                x[rd] = multiply_high_signed(x[rs1], x[rs2])
+            elif o == op.MULHSU:
+                x[rd] = multiply_high_mixed(x[rs1], x[rs2])
+            elif o == op.DIV or o == op.DIVU or o == op.REM or o == op.REMU:
+                x[rd] = divide(o, x[rs1], x[rs2])
+            elif o == op.DIVW or o == op.DIVUW or o == op.REMW or o == op.REMUW:
+                x[rd] = divide_word(o, x[rs1], x[rs2])
+            elif o == op.FENCE:
+                pass  # one hart: every access is seen in order
+            elif o == op.FENCE_I:
+                pass  # stores reach decoded instructions at once (see tlb.py)
             # Branches and jumps
             elif o == op.BEQ:
                 if x[rs1] == x[rs2]:
@@ -344,155 +474,6 @@ def run(hart, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget)
                         break
                     i = (pc - back) >> 1
                     continue
-            elif o == op.JAL:
-                x[rd] = 2 * i + back + 4
-                pc = 2 * i + back + imm
-                n += 1
-                if (pc ^ page_va) & PAGE_MASK or n >= limit:
-                    inside = False
-                    break
-                i = (pc - back) >> 1
-                continue
-            elif o == op.JALR:
-                target = (x[rs1] + imm) & -2
-                x[rd] = 2 * i + back + 4
-                pc = target
-                n += 1
-                if (pc ^ page_va) & PAGE_MASK or n >= limit:
-                    inside = False
-                    break
-                i = (pc - back) >> 1
-                continue
-            # Multiplication and division
-            elif o == op.MUL:
-                x[rd] = x[rs1] * x[rs2]
-            elif o == op.MULW:
-                x[rd] = i64(np.int32(x[rs1] * x[rs2]))
-            elif o == op.MULHU:
-                x[rd] = multiply_high(x[rs1], x[rs2])
-            elif o == op.MULH:
-                x[rd] = multiply_high_signed(x[rs1], x[rs2])
-            elif o == op.MULHSU:
-                x[rd] = multiply_high_mixed(x[rs1], x[rs2])
-            elif op.DIV <= o <= op.REMU:
-                x[rd] = divide(o, x[rs1], x[rs2])
-            elif op.DIVW <= o <= op.REMUW:
-                x[rd] = divide_word(o, x[rs1], x[rs2])
-            elif o == op.FENCE:
-                pass  # one hart: every access is seen in order
-            elif o == op.FENCE_I:
-                pass  # stores reach decoded instructions at once (see tlb.py)
-            # 16-bit forms: the same, one entry on
-            elif o == op.C_ADDI:
-                x[rd] = x[rs1] + imm
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_ADD:
-                x[rd] = x[rs1] + x[rs2]
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_ADDIW:
-                x[rd] = i64(np.int32(x[rs1] + imm))
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_ADDW:
-                x[rd] = i64(np.int32(x[rs1] + x[rs2]))
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SLLI:
-                x[rd] = x[rs1] << imm
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SRLI:
-                x[rd] = i64(u64(x[rs1]) >> u64(imm))
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SRAI:
-                x[rd] = x[rs1] >> imm
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_ANDI:
-                x[rd] = x[rs1] & imm
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SUB:
-                x[rd] = x[rs1] - x[rs2]
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_XOR:
-                x[rd] = x[rs1] ^ x[rs2]
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_OR:
-                x[rd] = x[rs1] | x[rs2]
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_AND:
-                x[rd] = x[rs1] & x[rs2]
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SUBW:
-                x[rd] = i64(np.int32(x[rs1] - x[rs2]))
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_LUI:
-                x[rd] = imm
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_LD:
-                va = x[rs1] + imm
-                k = (va >> 12) & 255
-                if hart.dtlb_read[k] != (va & (PAGE_MASK | 7)) + key:
-                    break
-                x[rd] = i64(ram64[u64(va + hart.dtlb_add[k]) >> u64(3)])
-                accesses += 1
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_LW:
-                va = x[rs1] + imm
-                k = (va >> 12) & 255
-                if hart.dtlb_read[k] != (va & (PAGE_MASK | 3)) + key:
-                    break
-                x[rd] = i64(np.int32(ram32[u64(va + hart.dtlb_add[k]) >> u64(2)]))
-                accesses += 1
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SD:
-                va = x[rs1] + imm
-                k = (va >> 12) & 255
-                if hart.dtlb_write[k] != (va & (PAGE_MASK | 7)) + key:
-                    break
-                ram64[u64(va + hart.dtlb_add[k]) >> u64(3)] = x[rs2]
-                accesses += 1
-                i += 1
-                n += 1
-                continue
-            elif o == op.C_SW:
-                va = x[rs1] + imm
-                k = (va >> 12) & 255
-                if hart.dtlb_write[k] != (va & (PAGE_MASK | 3)) + key:
-                    break
-                ram32[u64(va + hart.dtlb_add[k]) >> u64(2)] = np.uint32(x[rs2] & 0xFFFF_FFFF)
-                accesses += 1
-                i += 1
-                n += 1
-                continue
             elif o == op.C_BEQ:
                 if x[rs1] == x[rs2]:
                     pc = 2 * i + back + imm
@@ -516,6 +497,25 @@ def run(hart, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget)
                     continue
                 i += 1
                 n += 1
+                continue
+            elif o == op.JAL:
+                x[rd] = 2 * i + back + 4
+                pc = 2 * i + back + imm
+                n += 1
+                if (pc ^ page_va) & PAGE_MASK or n >= limit:
+                    inside = False
+                    break
+                i = (pc - back) >> 1
+                continue
+            elif o == op.JALR:
+                target = (x[rs1] + imm) & -2
+                x[rd] = 2 * i + back + 4
+                pc = target
+                n += 1
+                if (pc ^ page_va) & PAGE_MASK or n >= limit:
+                    inside = False
+                    break
+                i = (pc - back) >> 1
                 continue
             elif o == op.C_JAL:
                 x[rd] = 2 * i + back + 2

@@ -11,7 +11,7 @@ from virtlab.machine.devices.finisher import FINISHER_BASE, FINISHER_BYTES, PASS
 from virtlab.machine.devices.plic import N_SOURCES, PLIC_BASE, PLIC_BYTES
 from virtlab.machine.devices.uart import UART_BASE, UART_BYTES, UART_SOURCE
 from virtlab.machine.devices.virtio_blk import BLK_SOURCE, N_SLOTS, VIRTIO_BASE, VIRTIO_STRIDE
-from virtlab.machine.state import RAM_BASE
+from virtlab.machine.state import N_PMP, RAM_BASE
 
 TIMEBASE_HZ = 10_000_000
 ISA = "rv64imach_zicntr_zicsr_zifencei_sstc"
@@ -121,6 +121,8 @@ def _cpus(t: _Tree) -> None:
     t.put("compatible", "riscv")
     t.put("riscv,isa", ISA)
     t.put("mmu-type", "riscv,sv39")
+    t.put("riscv,pmpregions", N_PMP)  # read by Spike, which is given this tree in comparisons
+    t.put("riscv,pmpgranularity", 4)
     t.begin("interrupt-controller")
     t.put("#interrupt-cells", 1)
     t.put("interrupt-controller")
