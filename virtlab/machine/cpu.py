@@ -7,10 +7,12 @@ arithmetic, jumps, and memory accesses that the TLB can answer; all else leaves 
 call of `execute`.
 
 The order of the comparisons does not matter: the operation numbers are dense, and the compiler
-makes one jump table of them, as long as every arm asks for equality. Whether the run has to end, or an interrupt may be due, is asked only at
-jumps and at the end of a page, against a `horizon` of steps; within one page's length of the
-horizon the loop goes one instruction at a time, so that every run stops exactly where it should and
-every interrupt is taken at the same step however the run is cut into pieces.
+makes one jump table of them, as long as every arm asks for equality.
+
+Whether the run has to end, or an interrupt may be due, is asked only at jumps and at the end of a
+page, against a `horizon` of steps. Within one page's length of the horizon the loop goes one
+instruction at a time, so that every run stops exactly where it should and every interrupt is taken
+at the same step however the run is cut into pieces.
 
 Source: Unprivileged ISA 20240411, chapters "RV32I", "RV64I", "M", "C"; each arm is the
 instruction's definition.

@@ -44,7 +44,7 @@ from virtlab.machine.state import N_CONTEXTS, N_TLB, PAGE_DIRTY, PAGE_GUARDED
 i64 = np.int64
 EMPTY = -1
 KEY_SHIFT = 3
-# The last two context numbers are never given out. One stands for accesses that are never remembered;
+# The last two context numbers are never given out. One stands for accesses that are not remembered;
 # the other is not used at all, because its key and a misaligned address can add up to EMPTY.
 GIVEN_CONTEXTS = N_CONTEXTS - 2
 NO_KEY = GIVEN_CONTEXTS << KEY_SHIFT
