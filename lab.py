@@ -77,6 +77,9 @@ FAILURES = (
 )
 
 
+STEP = re.compile(r"(\d+)/(\d+)\s*(.*)")  # what virtlab.warm prints before each step
+
+
 class Problem(Exception):  # noqa: N818
     """Something the reader can mend; its text is one sentence that says what and how."""
 
@@ -414,7 +417,8 @@ def show_progress(process):
         process.stdout.read()
         return
     lines, began = [""], time.monotonic()
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+    steps = (line for line in process.stdout if STEP.match(line))
+    reader = threading.Thread(target=lambda: lines.extend(steps), daemon=True)
     reader.start()
     while reader.is_alive():
         reader.join(0.2)
@@ -425,7 +429,7 @@ def show_progress(process):
 
 def bar(line, seconds):
     """The line `3/4 name` says that the third of four steps has begun, so two are done."""
-    match = re.match(r"(\d+)/(\d+)\s*(.*)", line)
+    match = STEP.match(line)
     if not match:
         return f"Compiling the machine, {seconds:.0f} s"
     number, total = int(match.group(1)), max(1, int(match.group(2)))
