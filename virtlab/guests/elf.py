@@ -85,7 +85,8 @@ def read(data: bytes) -> Image:
             name_at, info, _, section, address, size = SYMBOL.unpack_from(data, at)
             name = _text(data, sections[link][4] + name_at)
             of_source = name and not name.startswith((".L", "$"))
-            if of_source and section not in (SHN_UNDEF, SHN_ABS) and info & 15 <= STT_FUNC:
+            is_number = section == SHN_ABS and info >> 4 == 0  # .equ, and no place in memory
+            if of_source and section != SHN_UNDEF and not is_number and info & 15 <= STT_FUNC:
                 symbols.append(Symbol(name, address, size, info))
     # Local names come first, as the format asks, and then by address.
     return Image(entry, segments, sorted(symbols, key=lambda s: (s.info >> 4, s.address, s.name)))
@@ -139,8 +140,9 @@ def write(image: Image) -> bytes:
 
     table, names = bytes(SYMBOL.size), b"\0"
     for symbol in image.symbols:
-        inside = [i for start, end, i in places if start <= symbol.address < end]
-        section = inside[0] if inside else SHN_ABS  # the end of the last section, for example
+        # A name for the end of a section belongs to it, unless the next one begins there.
+        inside = [i for start, end, i in places if start <= symbol.address <= end]
+        section = inside[-1] if inside else SHN_ABS
         row = (len(names), symbol.info, 0, section, symbol.address, symbol.n_bytes)
         table += SYMBOL.pack(*row)
         names += symbol.name.encode() + b"\0"

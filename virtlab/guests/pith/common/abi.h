@@ -8,8 +8,8 @@
 // A program puts the number of a system call in a7 and its arguments in a0, a1 and a2, and
 // executes ecall. The result comes back in a0: zero or more, or an error below, negated.
 enum system_call {
-    SYS_NULL,       // null()                        does nothing, and so costs only the way in and out
-    SYS_FORK,       // fork()                        0 in the child, the child's number in the parent
+    SYS_NULL,       // null()                        only the way in and back
+    SYS_FORK,       // fork()                        0 in the child, its number in the parent
     SYS_EXEC,       // exec(path, argv)              returns only if it failed
     SYS_EXIT,       // exit(status)
     SYS_WAIT,       // wait(*status)                 the number of a child that has ended
@@ -79,6 +79,7 @@ enum error { E_NONE, ERRORS(ERROR_NUMBER) N_ERRORS };
 #define MAX_ARGUMENTS 16
 #define MAX_PATH 128
 #define MAX_FILES 16     // open files of one process
+#define MAX_PROBES 1000  // register reads in one probe()
 #define MAX_PROCESSES 64
 #define NAME_LENGTH 28   // of a file, and of a process; the last byte need not be zero
 
@@ -97,7 +98,7 @@ struct directory_entry {
     char name[NAME_LENGTH];
 };
 
-enum process_state { STATE_FREE, STATE_NEW, STATE_READY, STATE_RUNNING, STATE_WAITING, STATE_ENDED };
+enum process_state { FREE, NEW, READY, RUNNING, WAITING, ENDED };
 
 struct process_info {
     uint32_t number, parent;

@@ -1,17 +1,16 @@
 #include "text.h"
 
 #define WORD sizeof(uint64_t)
-#define ALIGNED(pointer) (((uintptr_t)(pointer) & (WORD - 1)) == 0)
+#define IS_ALIGNED(pointer) ((uintptr_t)(pointer) % WORD == 0)
 
 // Whole words where both ends allow it: pages are cleared and copied all the time.
 void *memset(void *to, int value, size_t n)
 {
     char *byte = to;
-    uint64_t pattern = 0x0101010101010101 * (uint8_t)value;
+    bool aligned = IS_ALIGNED(to);
 
-    if (ALIGNED(to))
-        for (; n >= WORD; n -= WORD, byte += WORD)
-            *(uint64_t *)byte = pattern;
+    for (; aligned && n >= WORD; n -= WORD, byte += WORD)
+        *(uint64_t *)byte = 0x0101010101010101 * (uint8_t)value;
     while (n-- > 0)
         *byte++ = value;
     return to;
@@ -21,23 +20,13 @@ void *memcpy(void *to, const void *from, size_t n)
 {
     char *target = to;
     const char *source = from;
+    bool aligned = IS_ALIGNED(to) && IS_ALIGNED(from);
 
-    if (ALIGNED(to) && ALIGNED(from))
-        for (; n >= WORD; n -= WORD, target += WORD, source += WORD)
-            *(uint64_t *)target = *(const uint64_t *)source;
+    for (; aligned && n >= WORD; n -= WORD, target += WORD, source += WORD)
+        *(uint64_t *)target = *(const uint64_t *)source;
     while (n-- > 0)
         *target++ = *source++;
     return to;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-    const uint8_t *x = a, *y = b;
-
-    for (; n > 0; n--, x++, y++)
-        if (*x != *y)
-            return *x - *y;
-    return 0;
 }
 
 size_t strlen(const char *text)
@@ -49,10 +38,7 @@ size_t strlen(const char *text)
     return n;
 }
 
-int strcmp(const char *a, const char *b)
-{
-    return strncmp(a, b, SIZE_MAX);
-}
+int strcmp(const char *a, const char *b) { return strncmp(a, b, SIZE_MAX); }
 
 int strncmp(const char *a, const char *b, size_t n)
 {
@@ -62,44 +48,45 @@ int strncmp(const char *a, const char *b, size_t n)
     return 0;
 }
 
-static void put_padding(void (*put)(char), int n)
-{
-    while (n-- > 0)
-        put(' ');
-}
-
 static void put_text(void (*put)(char), const char *text, int width)
 {
     int n = strlen(text);
 
-    put_padding(put, width - n);
-    for (; *text; text++)
-        put(*text);
-    put_padding(put, -width - n);
+    for (int i = n; i < width; i++)
+        put(' ');
+    while (*text)
+        put(*text++);
+    for (int i = n; i < -width; i++)
+        put(' ');
 }
 
-// A group of 4 sets "_" between every four digits; 0 sets none.
-static void put_number(void (*put)(char), uint64_t value, bool negative, unsigned base, int group,
-                       int width)
+static void put_number(void (*put)(char), uint64_t value, bool negative, unsigned base, int width)
 {
-    char digits[32], *first = digits + sizeof digits;
-    int n = 0;
+    char digits[24], *first = digits + sizeof digits - 1;
 
-    *--first = 0;
-    do {
-        if (group && n && n % group == 0)
-            *--first = '_';
+    *first = 0;
+    do
         *--first = "0123456789abcdef"[value % base];
-        value /= base;
-        n++;
-    } while (value || (group && n % group));
-    if (group) {
-        *--first = 'x';
-        *--first = '0';
-    }
+    while (value /= base);
     if (negative)
         *--first = '-';
     put_text(put, first, width);
+}
+
+// 0x8020_0000: as many groups of four digits as the address needs.
+static void put_address(void (*put)(char), uint64_t address)
+{
+    int shift = 48;
+
+    while (shift > 16 && address >> shift == 0)
+        shift -= 16;
+    put_text(put, "0x", 0);
+    for (; shift >= 0; shift -= 16) {
+        for (int digit = shift + 12; digit >= shift; digit -= 4)
+            put("0123456789abcdef"[address >> digit & 15]);
+        if (shift > 0)
+            put('_');
+    }
 }
 
 void format(void (*put)(char), const char *pattern, va_list arguments)
@@ -109,30 +96,28 @@ void format(void (*put)(char), const char *pattern, va_list arguments)
             put(*pattern);
             continue;
         }
-        pattern++;
-        int width = 0, sign = 1, is_long = 0;
-        if (*pattern == '-')
-            sign = -1, pattern++;
-        for (; *pattern >= '0' && *pattern <= '9'; pattern++)
+        bool is_left = *++pattern == '-', is_long;
+        int width = 0;
+        for (pattern += is_left; *pattern >= '0' && *pattern <= '9'; pattern++)
             width = 10 * width + *pattern - '0';
-        width *= sign;
-        if (*pattern == 'l')
-            is_long = 1, pattern++;
+        if (is_left)
+            width = -width;
+        is_long = *pattern == 'l';
+        pattern += is_long;
 
         switch (*pattern) {
         case 'd': {
             int64_t value = is_long ? va_arg(arguments, int64_t) : va_arg(arguments, int);
-            put_number(put, value < 0 ? -(uint64_t)value : value, value < 0, 10, 0, width);
+            put_number(put, value < 0 ? -(uint64_t)value : value, value < 0, 10, width);
             break;
         }
-        case 'u':
-        case 'x': {
+        case 'u': {
             uint64_t value = is_long ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
-            put_number(put, value, false, *pattern == 'x' ? 16 : 10, 0, width);
+            put_number(put, value, false, 10, width);
             break;
         }
         case 'p':
-            put_number(put, va_arg(arguments, uint64_t), false, 16, 4, width);
+            put_address(put, va_arg(arguments, uint64_t));
             break;
         case 's':
             put_text(put, va_arg(arguments, const char *), width);

@@ -11,10 +11,7 @@ static char buffer[BUFFER_SIZE];
 // Counts of characters since power-on: n_read <= n_complete <= n_typed <= n_read + BUFFER_SIZE.
 static uint32_t n_read, n_complete, n_typed;
 
-bool console_has_room(void)
-{
-    return n_typed - n_read < BUFFER_SIZE;
-}
+bool console_has_room(void) { return n_typed - n_read < BUFFER_SIZE; }
 
 static void rub_out(void)
 {

@@ -7,7 +7,7 @@
 
 // The structure block is a row of 32-bit tokens, big-endian like all numbers in the tree:
 //   BEGIN_NODE name...  |  PROPERTY n_bytes name_offset value...  |  END_NODE
-enum token { BEGIN_NODE = 1, END_NODE, PROPERTY, NOTHING, END };
+enum token { BEGIN_NODE = 1, END_NODE, PROPERTY, NOTHING, END = 9 };
 
 struct tree_header {
     uint32_t magic, n_bytes, structure_offset, names_offset;
@@ -17,49 +17,34 @@ struct board board;
 
 static uint32_t big_endian(uint32_t value)
 {
-    return __builtin_bswap32(value);
+    return value << 24 | (value & 0xff00) << 8 | (value >> 8 & 0xff00) | value >> 24;
 }
 
-static const char *after_text(const char *text)
-{
-    return (const char *)(((uintptr_t)text + strlen(text) + 1 + 3) & ~3UL);
-}
-
-// A node's name is "memory@80000000"; the part after the @ does not matter here.
-static bool node_is(const char *node, const char *name)
-{
-    size_t n = strlen(name);
-
-    return strncmp(node, name, n) == 0 && (node[n] == 0 || node[n] == '@');
-}
-
-// The value of a property of the innermost node with that name, or 0.
+// The value of a property, or 0. Properties come before child nodes, so they belong to the node
+// that began last. Its name is "memory@80000000"; the part after the @ does not matter here.
 static const uint32_t *find(const struct tree_header *tree, const char *node, const char *property,
                             uint32_t *n_bytes)
 {
-    const char *structure = (const char *)tree + big_endian(tree->structure_offset);
-    const char *names = (const char *)tree + big_endian(tree->names_offset);
-    const uint32_t *at = (const uint32_t *)structure;
-    const char *inside = "";
+    const uint32_t *at = (void *)((uint64_t)tree + big_endian(tree->structure_offset));
+    const char *names = (char *)tree + big_endian(tree->names_offset);
+    bool inside = false;
 
     for (;;) {
         switch (big_endian(*at++)) {
-        case BEGIN_NODE:
-            inside = (const char *)at;
-            at = (const uint32_t *)after_text(inside);
+        case BEGIN_NODE: {
+            const char *name = (const char *)at;
+            size_t n = strlen(node);
+            inside = strncmp(name, node, n) == 0 && (name[n] == 0 || name[n] == '@');
+            at += strlen(name) / sizeof *at + 1;
             break;
+        }
         case PROPERTY:
             *n_bytes = big_endian(at[0]);
-            if (node_is(inside, node) && strcmp(names + big_endian(at[1]), property) == 0)
+            if (inside && strcmp(names + big_endian(at[1]), property) == 0)
                 return at + 2;
-            at += 2 + (*n_bytes + 3) / 4;
+            at += 2 + (*n_bytes + 3) / sizeof *at;
             break;
-        case END_NODE:
-            inside = "";  // properties come before child nodes, so none of the outer node follow
-            break;
-        case NOTHING:
-            break;
-        default:
+        case END:
             return 0;
         }
     }
@@ -75,7 +60,7 @@ void device_tree_read(const void *tree)
         panic("a1 does not point to a device tree");
 
     value = find(header, "memory", "reg", &n_bytes);  // start and size, 64 bits each
-    if (value == 0 || n_bytes < 16)
+    if (value == 0)
         panic("the device tree does not say where memory is");
     for (int i = 0; i < 4; i += 2)
         board.ram_end += (uint64_t)big_endian(value[i]) << 32 | big_endian(value[i + 1]);

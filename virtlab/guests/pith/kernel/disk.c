@@ -6,24 +6,24 @@
 #include "fs.h"
 
 enum disk_register {
-    MAGIC = 0x000,
-    VERSION = 0x004,
-    DEVICE = 0x008,
-    DEVICE_FEATURES = 0x010,
-    DRIVER_FEATURES = 0x020,
-    DRIVER_FEATURES_SELECT = 0x024,  // which 32 of them
-    QUEUE_SELECT = 0x030,
-    QUEUE_MAX_SIZE = 0x034,
-    QUEUE_SIZE = 0x038,
-    QUEUE_READY = 0x044,
-    QUEUE_NOTIFY = 0x050,
-    INTERRUPT_STATUS = 0x060,
-    INTERRUPT_DONE = 0x064,
-    STATUS = 0x070,
-    DESCRIPTORS = 0x080,             // each of these three is 64 bits wide
-    AVAILABLE = 0x090,
-    USED = 0x0a0,
-    CAPACITY = 0x100,                // in sectors, 64 bits
+    MAGIC = DISK_BASE + 0x000,
+    VERSION = DISK_BASE + 0x004,
+    DEVICE = DISK_BASE + 0x008,
+    DEVICE_FEATURES = DISK_BASE + 0x010,
+    DRIVER_FEATURES = DISK_BASE + 0x020,
+    DRIVER_FEATURES_SELECT = DISK_BASE + 0x024,  // which 32 of them
+    QUEUE_SELECT = DISK_BASE + 0x030,
+    QUEUE_MAX_SIZE = DISK_BASE + 0x034,
+    QUEUE_SIZE = DISK_BASE + 0x038,
+    QUEUE_READY = DISK_BASE + 0x044,
+    QUEUE_NOTIFY = DISK_BASE + 0x050,
+    INTERRUPT_STATUS = DISK_BASE + 0x060,
+    INTERRUPT_DONE = DISK_BASE + 0x064,
+    STATUS = DISK_BASE + 0x070,
+    DESCRIPTORS = DISK_BASE + 0x080,  // each of these three is 64 bits wide
+    AVAILABLE = DISK_BASE + 0x090,
+    USED = DISK_BASE + 0x0a0,
+    CAPACITY = DISK_BASE + 0x100,     // in sectors, 64 bits
 };
 #define VIRTIO_MAGIC 0x74726976  // "virt"
 #define VIRTIO_VERSION 2
@@ -69,52 +69,42 @@ static volatile uint8_t outcome;
 
 uint32_t disk_n_blocks;
 
-static uint32_t read_register(enum disk_register which)
+static void write_address(uint64_t which, const volatile void *address)
 {
-    return device_read32(DISK_BASE + which);
-}
-
-static void write_register(enum disk_register which, uint32_t value)
-{
-    device_write32(DISK_BASE + which, value);
-}
-
-static void write_address(enum disk_register which, const volatile void *address)
-{
-    write_register(which, (uint64_t)address);
-    write_register(which + 4, (uint64_t)address >> 32);
+    device_write32(which, (uint64_t)address);
+    device_write32(which + 4, (uint64_t)address >> 32);
 }
 
 void disk_init(void)
 {
     uint32_t status = ACKNOWLEDGED | DRIVER;
 
-    if (read_register(MAGIC) != VIRTIO_MAGIC || read_register(VERSION) != VIRTIO_VERSION ||
-        read_register(DEVICE) != VIRTIO_BLOCK)
+    if (device_read32(MAGIC) != VIRTIO_MAGIC || device_read32(VERSION) != VIRTIO_VERSION ||
+        device_read32(DEVICE) != VIRTIO_BLOCK)
         panic("there is no virtio disk (version %d) at %p", VIRTIO_VERSION, DISK_BASE);
-    write_register(STATUS, 0);  // reset
-    write_register(STATUS, status);
+    device_write32(STATUS, 0);  // reset
+    device_write32(STATUS, status);
 
     // Of all it offers, this driver wants only the modern interface.
-    write_register(DRIVER_FEATURES_SELECT, 0);
-    write_register(DRIVER_FEATURES, 0);
-    write_register(DRIVER_FEATURES_SELECT, 1);
-    write_register(DRIVER_FEATURES, FEATURE_VERSION_1);
+    device_write32(DRIVER_FEATURES_SELECT, 0);
+    device_write32(DRIVER_FEATURES, 0);
+    device_write32(DRIVER_FEATURES_SELECT, 1);
+    device_write32(DRIVER_FEATURES, FEATURE_VERSION_1);
     status |= FEATURES_OK;
-    write_register(STATUS, status);
-    if (!(read_register(STATUS) & FEATURES_OK))
+    device_write32(STATUS, status);
+    if (!(device_read32(STATUS) & FEATURES_OK))
         panic("the disk wants features that this driver does not have");
 
-    write_register(QUEUE_SELECT, 0);
-    if (read_register(QUEUE_MAX_SIZE) < QUEUE_LENGTH)
+    device_write32(QUEUE_SELECT, 0);
+    if (device_read32(QUEUE_MAX_SIZE) < QUEUE_LENGTH)
         panic("the disk's queue is too short");
-    write_register(QUEUE_SIZE, QUEUE_LENGTH);
+    device_write32(QUEUE_SIZE, QUEUE_LENGTH);
     write_address(DESCRIPTORS, descriptors);
     write_address(AVAILABLE, &available);
     write_address(USED, &used);
-    write_register(QUEUE_READY, 1);
-    write_register(STATUS, status | DRIVER_OK);
-    disk_n_blocks = read_register(CAPACITY) / (BLOCK_SIZE / SECTOR_SIZE);
+    device_write32(QUEUE_READY, 1);
+    device_write32(STATUS, status | DRIVER_OK);
+    disk_n_blocks = device_read32(CAPACITY) / (BLOCK_SIZE / SECTOR_SIZE);
 }
 
 // Reads or writes one block. Only one process at a time comes here: the caller is in fs_enter().
@@ -131,7 +121,7 @@ void disk_transfer(uint32_t number, void *data, bool write)
     memory_barrier();  // the device must not see the new index before the rest
     available.index++;
     memory_barrier();
-    write_register(QUEUE_NOTIFY, 0);
+    device_write32(QUEUE_NOTIFY, 0);
 
     while (used.index != available.index)  // the device counts up when it has finished
         wait_for(&used);
@@ -141,12 +131,9 @@ void disk_transfer(uint32_t number, void *data, bool write)
 
 void disk_interrupt(void)
 {
-    write_register(INTERRUPT_DONE, read_register(INTERRUPT_STATUS));
+    device_write32(INTERRUPT_DONE, device_read32(INTERRUPT_STATUS));
     wake_up(&used);
 }
 
 // A register whose reading has no effect, for programs that measure what reading one costs.
-uint32_t disk_probe(void)
-{
-    return read_register(VERSION);
-}
+uint32_t disk_probe(void) { return device_read32(VERSION); }

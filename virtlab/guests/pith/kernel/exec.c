@@ -71,10 +71,9 @@ static uint64_t finish_stack(struct new_stack *stack)
 // Only what the file holds gets pages now; the rest of a segment, which is zero, when it is used.
 static int load_segment(pte_t *root, uint32_t inode, const struct segment *segment)
 {
-    uint64_t permissions = segment->flags & SEGMENT_WRITE ? ACCESS_READ | ACCESS_WRITE : ACCESS_READ;
+    uint64_t permissions = ACCESS_READ | (segment->flags & SEGMENT_WRITE ? ACCESS_WRITE : 0) |
+                           (segment->flags & SEGMENT_EXECUTE ? ACCESS_EXECUTE : 0);
 
-    if (segment->flags & SEGMENT_EXECUTE)
-        permissions |= ACCESS_EXECUTE;
     if (segment->va % PAGE_SIZE || segment->va < USER_BASE || segment->va >= USER_STACK ||
         segment->n_bytes > USER_STACK - segment->va || segment->n_bytes_in_file > segment->n_bytes)
         return -E_NOEXEC;

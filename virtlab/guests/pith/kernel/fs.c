@@ -36,10 +36,7 @@ uint32_t fs_init(void)
 
 // ---- blocks
 
-static uint8_t bit(uint32_t number)
-{
-    return 1 << number % 8;
-}
+static uint8_t bit(uint32_t number) { return 1 << number % 8; }
 
 // A free block, now in use and filled with zeros; 0 if the disk is full.
 static uint32_t block_alloc(void)
@@ -152,10 +149,7 @@ static void free_if_forgotten(uint32_t number)
     block_write(inode);
 }
 
-void fs_hold(uint32_t number)
-{
-    n_holders[number]++;
-}
+void fs_hold(uint32_t number) { n_holders[number]++; }
 
 void fs_release(uint32_t number)
 {

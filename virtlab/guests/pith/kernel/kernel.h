@@ -46,7 +46,6 @@ pte_t *vm_create(void);         // an address space with the kernel and nothing 
 void vm_destroy(pte_t *root);   // gives back all its pages
 int vm_map(pte_t *root, uint64_t va, void *page, uint64_t permissions);
 int vm_copy(pte_t *parent, pte_t *child);  // all user pages, shared until one side writes
-void vm_unmap(pte_t *root, uint64_t start, uint64_t end);
 int vm_protect(uint64_t start, uint64_t n_bytes, int protection);
 long vm_move_heap_end(int64_t n_bytes);
 uint64_t vm_count(pte_t *root);
@@ -80,9 +79,9 @@ struct process {
     int number;
     int generation;             // 0 is init, 1 the shell, 2 and more what the shell runs
     struct process *parent;
-    const void *waits_for;      // while STATE_WAITING: what it passed to wait_for()
+    const void *waits_for;      // while WAITING: what it passed to wait_for()
     uint64_t wake_time;         // while it sleeps; else NEVER
-    int status;                 // while STATE_ENDED: what wait() will report
+    int status;                 // while ENDED: what wait() will report
     bool killed;                // it ends on its next way back to user mode
     pte_t *root;
     uint64_t heap_start, heap_end;

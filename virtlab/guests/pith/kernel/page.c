@@ -58,15 +58,9 @@ void *page_alloc_zeroed(void)
     return page ? memset(page, 0, PAGE_SIZE) : 0;
 }
 
-void page_share(void *page)
-{
-    (*users_of(page))++;
-}
+void page_share(void *page) { (*users_of(page))++; }
 
-bool page_is_shared(void *page)
-{
-    return *users_of(page) > 1;
-}
+bool page_is_shared(void *page) { return *users_of(page) > 1; }
 
 void page_free(void *page)
 {

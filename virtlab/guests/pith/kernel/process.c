@@ -21,6 +21,15 @@ struct process *current;
 
 #define FOR_EACH_PROCESS(p) for (struct process *p = processes; p < processes + MAX_PROCESSES; p++)
 
+static void process_free(struct process *p)
+{
+    if (p->root)
+        vm_destroy(p->root);
+    if (p->kernel_stack)
+        page_free(p->kernel_stack);
+    p->state = FREE;
+}
+
 // A new process with an empty address space, not yet able to run; 0 if there is no room. It will
 // call first_step(), if there is one, and then go to user mode as its trap frame says.
 static struct process *process_create(void (*first_step)(void))
@@ -28,19 +37,16 @@ static struct process *process_create(void (*first_step)(void))
     static int last_number;
 
     FOR_EACH_PROCESS(p) {
-        if (p->state != STATE_FREE)
+        if (p->state != FREE)
             continue;
         memset(p, 0, sizeof *p);
         p->kernel_stack = page_alloc();
         p->root = vm_create();
         if (p->kernel_stack == 0 || p->root == 0) {
-            if (p->kernel_stack)
-                page_free(p->kernel_stack);
-            if (p->root)
-                vm_destroy(p->root);
+            process_free(p);
             return 0;
         }
-        p->state = STATE_NEW;
+        p->state = NEW;
         p->number = ++last_number;
         p->wake_time = NEVER;
         *(uint64_t *)p->kernel_stack = STACK_MARK;
@@ -53,15 +59,9 @@ static struct process *process_create(void (*first_step)(void))
     return 0;
 }
 
-static void process_free(struct process *p)
-{
-    page_free(p->kernel_stack);
-    p->state = STATE_FREE;
-}
-
 static void make_ready(struct process *p)
 {
-    p->state = STATE_READY;
+    p->state = READY;
     p->waits_for = 0;
     p->wake_time = NEVER;
 }
@@ -76,7 +76,7 @@ static struct process *next_ready(void)
     for (int i = 0; i < MAX_PROCESSES; i++) {
         if (++p == processes + MAX_PROCESSES)
             p = processes;
-        if (p->state == STATE_READY)
+        if (p->state == READY)
             return p;
     }
     return 0;
@@ -88,7 +88,7 @@ uint64_t wake_sleepers(void)
     uint64_t now = time_now(), earliest = NEVER;
 
     FOR_EACH_PROCESS(p) {
-        if (p->state != STATE_WAITING)
+        if (p->state != WAITING)
             continue;
         if (p->wake_time <= now)
             make_ready(p);
@@ -122,7 +122,7 @@ static void schedule(void)
         }
         timer_start_slice();
     }
-    next->state = STATE_RUNNING;
+    next->state = RUNNING;
     if (next == previous)
         return;
     current = next;
@@ -132,7 +132,7 @@ static void schedule(void)
 
 void yield(void)
 {
-    current->state = STATE_READY;
+    current->state = READY;
     schedule();
 }
 
@@ -140,7 +140,7 @@ void yield(void)
 // no wake_up() can be missed. A killed process is woken too: callers look again.
 void wait_for(const void *event)
 {
-    current->state = STATE_WAITING;
+    current->state = WAITING;
     current->waits_for = event;
     schedule();
 }
@@ -148,7 +148,7 @@ void wait_for(const void *event)
 void wake_up(const void *event)
 {
     FOR_EACH_PROCESS(p)
-        if (p->state == STATE_WAITING && p->waits_for == event)
+        if (p->state == WAITING && p->waits_for == event)
             make_ready(p);
 }
 
@@ -189,7 +189,7 @@ void process_start_first(void)
     init = process_create(run_first);
     if (init == 0)
         panic("no memory for the first process");
-    init->state = STATE_RUNNING;
+    init->state = RUNNING;
     current = init;
     timer_start_slice();
     switch_page_table(init->root);
@@ -205,7 +205,6 @@ int process_fork(void)
     if (child == 0)
         return -E_TOOMANY;
     if (vm_copy(current->root, child->root) < 0) {
-        vm_destroy(child->root);
         process_free(child);
         return -E_NOMEM;
     }
@@ -244,7 +243,7 @@ void process_exit(int status)
     wake_up(init);
     wake_up(current->parent);
     current->status = status;
-    current->state = STATE_ENDED;
+    current->state = ENDED;
     schedule();  // from here the parent may free the rest, even this stack: it is running
     panic("%s runs after its end", current->name);
 }
@@ -256,10 +255,10 @@ int process_wait(uint64_t status_va)
         bool has_child = false;
 
         FOR_EACH_PROCESS(p) {
-            if (p->state == STATE_FREE || p->parent != current)
+            if (p->state == FREE || p->parent != current)
                 continue;
             has_child = true;
-            if (p->state != STATE_ENDED)
+            if (p->state != ENDED)
                 continue;
             int number = p->number, status = p->status;
             process_free(p);
@@ -278,14 +277,14 @@ int process_wait(uint64_t status_va)
 static void kill(struct process *p)
 {
     p->killed = true;
-    if (p->state == STATE_WAITING)
+    if (p->state == WAITING)
         make_ready(p);
 }
 
 int process_kill(int number)
 {
     FOR_EACH_PROCESS(p)
-        if (p->state != STATE_FREE && p->state != STATE_ENDED && p->number == number) {
+        if (p->state != FREE && p->state != ENDED && p->number == number) {
             if (p == init)
                 return -E_INVALID;
             kill(p);
@@ -298,7 +297,7 @@ int process_kill(int number)
 void process_kill_programs(void)
 {
     FOR_EACH_PROCESS(p)
-        if (p->state != STATE_FREE && p->state != STATE_ENDED && p->generation > 1)
+        if (p->state != FREE && p->state != ENDED && p->generation > 1)
             kill(p);
 }
 
@@ -325,7 +324,7 @@ int process_list(uint64_t va, int n)
     int count = 0;
 
     FOR_EACH_PROCESS(p) {
-        if (p->state == STATE_FREE || count == n)
+        if (p->state == FREE || count == n)
             continue;
         struct process_info info = {
             .number = p->number,

@@ -13,9 +13,11 @@
         asm volatile("csrr %0, " #csr : "=r"(value_) : : "memory"); \
         value_;                                                  \
     })
-#define write_csr(csr, value) asm volatile("csrw " #csr ", %0" : : "r"((uint64_t)(value)) : "memory")
-#define set_csr(csr, bits) asm volatile("csrs " #csr ", %0" : : "r"((uint64_t)(bits)) : "memory")
-#define clear_csr(csr, bits) asm volatile("csrc " #csr ", %0" : : "r"((uint64_t)(bits)) : "memory")
+#define with_csr(what, csr, value) \
+    asm volatile(what " " #csr ", %0" : : "r"((uint64_t)(value)) : "memory")
+#define write_csr(csr, value) with_csr("csrw", csr, value)
+#define set_csr(csr, bits) with_csr("csrs", csr, bits)
+#define clear_csr(csr, bits) with_csr("csrc", csr, bits)
 
 // sstatus: what a trap saved, and whether interrupts are taken in this mode.
 #define SSTATUS_SIE (1L << 1)   // interrupts are taken in supervisor mode
@@ -61,7 +63,11 @@ enum exception {
 #define PAGE_ROUND_DOWN(address) ((uint64_t)(address) & ~(PAGE_SIZE - 1))
 
 // Translations may be kept by the hart; it forgets them when told to.
-static inline void flush_page(uint64_t va) { asm volatile("sfence.vma %0, zero" : : "r"(va) : "memory"); }
+static inline void flush_page(uint64_t va)
+{
+    asm volatile("sfence.vma %0, zero" : : "r"(va) : "memory");
+}
+
 static inline void flush_all_pages(void) { asm volatile("sfence.vma zero, zero" : : : "memory"); }
 
 static inline void switch_page_table(void *root)

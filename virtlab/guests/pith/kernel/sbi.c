@@ -39,7 +39,4 @@ void sbi_shutdown(bool failed)
         wait_for_interrupt();
 }
 
-void sbi_put(char c)
-{
-    sbi_call(LEGACY_PUT_CHARACTER, 0, c, 0);
-}
+void sbi_put(char c) { sbi_call(LEGACY_PUT_CHARACTER, 0, c, 0); }

@@ -4,12 +4,12 @@
 #include "kernel.h"
 
 enum uart_register {
-    DATA = 0,              // read: received; write: to send
-    INTERRUPT_ENABLE = 1,
-    INTERRUPT_REASON = 2,  // reading it also ends an "all sent" interrupt
-    FIFO_CONTROL = 2,      // the same place, written
-    LINE_CONTROL = 3,
-    LINE_STATUS = 5,
+    DATA = UART_BASE + 0,              // read: received; write: to send
+    INTERRUPT_ENABLE = UART_BASE + 1,
+    INTERRUPT_REASON = UART_BASE + 2,  // reading it also ends an "all sent" interrupt
+    FIFO_CONTROL = UART_BASE + 2,      // the same place, written
+    LINE_CONTROL = UART_BASE + 3,
+    LINE_STATUS = UART_BASE + 5,
 };
 #define ENABLE_RECEIVED 1
 #define ENABLE_SENT 2
@@ -24,40 +24,30 @@ static char ring[RING_SIZE];
 static uint32_t n_put, n_sent;  // since power-on; their difference is in the ring
 static bool ready;
 
-static void write_register(enum uart_register which, uint8_t value)
-{
-    device_write8(UART_BASE + which, value);
-}
-
-static uint8_t read_register(enum uart_register which)
-{
-    return device_read8(UART_BASE + which);
-}
-
 void uart_init(void)
 {
-    write_register(INTERRUPT_ENABLE, 0);
-    write_register(LINE_CONTROL, EIGHT_BITS);
-    write_register(FIFO_CONTROL, FIFO_ON_AND_CLEAR);
-    write_register(INTERRUPT_ENABLE, ENABLE_RECEIVED | ENABLE_SENT);
+    device_write8(INTERRUPT_ENABLE, 0);
+    device_write8(LINE_CONTROL, EIGHT_BITS);
+    device_write8(FIFO_CONTROL, FIFO_ON_AND_CLEAR);
+    device_write8(INTERRUPT_ENABLE, ENABLE_RECEIVED | ENABLE_SENT);
     ready = true;
 }
 
 // Fills the FIFO from the ring, if it is empty.
 static void send(void)
 {
-    if (n_put == n_sent || !(read_register(LINE_STATUS) & STATUS_SENT))
+    if (n_put == n_sent || !(device_read8(LINE_STATUS) & STATUS_SENT))
         return;
     for (int i = 0; i < FIFO_SIZE && n_sent != n_put; i++)
-        write_register(DATA, ring[n_sent++ % RING_SIZE]);
+        device_write8(DATA, ring[n_sent++ % RING_SIZE]);
     wake_up(ring);
 }
 
 void uart_interrupt(void)
 {
-    read_register(INTERRUPT_REASON);
-    while (console_has_room() && read_register(LINE_STATUS) & STATUS_RECEIVED)
-        console_receive(read_register(DATA));
+    device_read8(INTERRUPT_REASON);
+    while (console_has_room() && device_read8(LINE_STATUS) & STATUS_RECEIVED)
+        console_receive(device_read8(DATA));
     uart_receive(console_has_room());
     send();
 }
@@ -68,7 +58,7 @@ void uart_receive(bool allow)
     static bool allowed = true;
 
     if (allow != allowed)
-        write_register(INTERRUPT_ENABLE, allow ? ENABLE_SENT | ENABLE_RECEIVED : ENABLE_SENT);
+        device_write8(INTERRUPT_ENABLE, allow ? ENABLE_SENT | ENABLE_RECEIVED : ENABLE_SENT);
     allowed = allow;
 }
 
@@ -98,9 +88,9 @@ void uart_echo(char c)
 
 static void put_and_wait(char c)
 {
-    while (!(read_register(LINE_STATUS) & STATUS_SENT))
+    while (!(device_read8(LINE_STATUS) & STATUS_SENT))
         ;
-    write_register(DATA, c);
+    device_write8(DATA, c);
 }
 
 void uart_flush(void)

@@ -43,10 +43,7 @@ extern char text_start[], text_end[], rodata_end[];  // kernel.ld
 static pte_t kernel_root[N_ENTRIES] __attribute__((aligned(PAGE_SIZE)));
 
 // The only place where the page tables change.
-static void set_pte(pte_t *pte, pte_t value)
-{
-    *(volatile pte_t *)pte = value;
-}
+static void set_pte(pte_t *pte, pte_t value) { *(volatile pte_t *)pte = value; }
 
 // The entry for va in the table of that level, or 0 if there is no such table. With create,
 // missing tables on the way are made; then 0 means that memory is used up.
@@ -113,11 +110,25 @@ pte_t *vm_create(void)
     return root ? memcpy(root, kernel_root, PAGE_SIZE) : 0;
 }
 
+// Gives back the pages in a range. The hart may remember them until the caller makes it forget.
+static void free_pages(pte_t *root, uint64_t start, uint64_t end)
+{
+    uint64_t va = start;
+
+    for (pte_t *pte; (pte = next_page(root, &va, end)); va += PAGE_SIZE) {
+        page_free(PTE_PAGE(*pte));
+        set_pte(pte, 0);
+    }
+}
+
 void vm_destroy(pte_t *root)
 {
     pte_t *user = &root[INDEX(USER_BASE, 2)];
 
-    vm_unmap(root, USER_BASE, USER_END);
+    // The hart must not go on using tables that are about to become somebody else's pages.
+    if (root == current->root)
+        switch_page_table(kernel_root);
+    free_pages(root, USER_BASE, USER_END);
     if (*user & PTE_V) {
         pte_t *table = PTE_PAGE(*user);
         for (int i = 0; i < N_ENTRIES; i++)
@@ -125,9 +136,6 @@ void vm_destroy(pte_t *root)
                 page_free(PTE_PAGE(table[i]));
         page_free(table);
     }
-    // The hart must not go on using a table that is about to become somebody else's page.
-    if (read_csr(satp) == MAKE_SATP(root))
-        switch_page_table(kernel_root);
     page_free(root);
 }
 
@@ -164,18 +172,6 @@ int vm_copy(pte_t *parent, pte_t *child)
     return result;
 }
 
-void vm_unmap(pte_t *root, uint64_t start, uint64_t end)
-{
-    uint64_t va = start;
-
-    for (pte_t *pte; (pte = next_page(root, &va, end)); va += PAGE_SIZE) {
-        void *page = PTE_PAGE(*pte);
-        set_pte(pte, 0);
-        flush_page(va);
-        page_free(page);
-    }
-}
-
 // sbrk(): new memory gets its pages when it is first touched (user_page()).
 long vm_move_heap_end(int64_t n_bytes)
 {
@@ -183,8 +179,11 @@ long vm_move_heap_end(int64_t n_bytes)
 
     if (new_end < current->heap_start || new_end > USER_STACK - PAGE_SIZE)
         return -E_NOMEM;
-    vm_unmap(current->root, PAGE_ROUND_UP(new_end), PAGE_ROUND_UP(old_end));
     current->heap_end = new_end;
+    if (new_end < old_end) {
+        free_pages(current->root, PAGE_ROUND_UP(new_end), PAGE_ROUND_UP(old_end));
+        flush_all_pages();
+    }
     return old_end;
 }
 
@@ -196,21 +195,20 @@ int vm_protect(uint64_t start, uint64_t n_bytes, int protection)
     if (start % PAGE_SIZE || n_bytes % PAGE_SIZE || start < current->heap_start || end < start ||
         end > current->heap_end)
         return -E_FAULT;
-    if (protection == MAP_NONE)
-        vm_unmap(current->root, start, end);
-    else if (protection != MAP_READ && protection != MAP_WRITE)
+    if (protection != MAP_NONE && protection != MAP_READ && protection != MAP_WRITE)
         return -E_INVALID;
-    else
-        for (uint64_t va = start; va < end; va += PAGE_SIZE) {
-            if (user_page(va, ACCESS_READ) == 0)
-                return -E_NOMEM;
-            pte_t *pte = walk(current->root, va, 0, false);
-            pte_t value = *pte & ~(PTE_W | PTE_X | PTE_COW);
-            if (protection == MAP_WRITE)
-                value |= page_is_shared(PTE_PAGE(value)) ? PTE_COW : PTE_W;
-            set_pte(pte, value);
-            flush_page(va);
-        }
+    if (protection == MAP_NONE)
+        free_pages(current->root, start, end);
+    for (uint64_t va = start; protection != MAP_NONE && va < end; va += PAGE_SIZE) {
+        if (user_page(va, ACCESS_READ) == 0)
+            return -E_NOMEM;
+        pte_t *pte = walk(current->root, va, 0, false);
+        pte_t value = *pte & ~(PTE_W | PTE_COW);
+        if (protection == MAP_WRITE)
+            value |= page_is_shared(PTE_PAGE(value)) ? PTE_COW : PTE_W;
+        set_pte(pte, value);
+    }
+    flush_all_pages();
     return 0;
 }
 

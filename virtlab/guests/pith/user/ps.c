@@ -3,8 +3,8 @@
 int main(void)
 {
     static const char *const states[] = {
-        [STATE_NEW] = "new",         [STATE_READY] = "ready", [STATE_RUNNING] = "running",
-        [STATE_WAITING] = "waiting", [STATE_ENDED] = "ended",
+        [NEW] = "new",         [READY] = "ready", [RUNNING] = "running",
+        [WAITING] = "waiting", [ENDED] = "ended",
     };
     static struct process_info list[MAX_PROCESSES];
     int n = processes(list, MAX_PROCESSES);

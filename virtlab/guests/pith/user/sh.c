@@ -17,7 +17,7 @@ struct command {
     int argc;
     char *argv[MAX_ARGUMENTS + 1];
     char *input, *output;             // files, or 0
-    int output_flags;
+    bool append;                      // to the output
 };
 
 static bool is_one_of(char c, const char *set)
@@ -28,6 +28,7 @@ static bool is_one_of(char c, const char *set)
     return false;
 }
 
+// What comes next after spaces: 0 at the end of the line, or where a comment begins.
 static char next_character(void)
 {
     while (is_one_of(*rest, " \t\n"))
@@ -72,7 +73,7 @@ static bool parse(struct command *command)
                 command->input = word;
             } else {
                 command->output = word;
-                command->output_flags = OPEN_WRITE | OPEN_CREATE | (append ? OPEN_APPEND : OPEN_TRUNCATE);
+                command->append = append;
             }
         } else {
             if (command->argc == MAX_ARGUMENTS)
@@ -107,7 +108,8 @@ static void run_program(struct command *command)
     char path[MAX_PATH] = "/bin/", *name = command->argv[0];
 
     redirect_to_path(IN, command->input, OPEN_READ);
-    redirect_to_path(OUT, command->output, command->output_flags);
+    redirect_to_path(OUT, command->output,
+                     OPEN_WRITE | OPEN_CREATE | (command->append ? OPEN_APPEND : OPEN_TRUNCATE));
     if (!is_one_of('/', name) && strlen(name) < MAX_PATH - 5)
         name = memcpy(path + 5, name, strlen(name) + 1) - 5;
     exit(print_error(command->argv[0], exec(name, command->argv)));

@@ -6,29 +6,33 @@
 
 long system_call(enum system_call number, ...);
 
-static inline long null(void) { return system_call(SYS_NULL); }
-static inline int fork(void) { return system_call(SYS_FORK); }
-static inline int exec(const char *path, char **argv) { return system_call(SYS_EXEC, path, argv); }
-static inline int wait(int *status) { return system_call(SYS_WAIT, status); }
-static inline int kill(int process) { return system_call(SYS_KILL, process); }
-static inline int getpid(void) { return system_call(SYS_GETPID); }
-static inline int sleep(long ms) { return system_call(SYS_SLEEP, ms); }
-static inline char *sbrk(long n_bytes) { return (char *)system_call(SYS_SBRK, n_bytes); }
-static inline int map(void *at, long n_bytes, int protection) { return system_call(SYS_MAP, at, n_bytes, protection); }
-static inline int pipe(int files[2]) { return system_call(SYS_PIPE, files); }
-static inline int open(const char *path, int flags) { return system_call(SYS_OPEN, path, flags); }
-static inline int close(int file) { return system_call(SYS_CLOSE, file); }
-static inline int dup(int file) { return system_call(SYS_DUP, file); }
-static inline int read(int file, void *to, long n) { return system_call(SYS_READ, file, to, n); }
-static inline int write(int file, const void *from, long n) { return system_call(SYS_WRITE, file, from, n); }
-static inline int stat(int file, struct file_info *info) { return system_call(SYS_STAT, file, info); }
-static inline int mkdir(const char *path) { return system_call(SYS_MKDIR, path); }
-static inline int remove(const char *path) { return system_call(SYS_REMOVE, path); }
-static inline int chdir(const char *path) { return system_call(SYS_CHDIR, path); }
-static inline int processes(struct process_info *list, int n) { return system_call(SYS_PROCESSES, list, n); }
-static inline int system(struct system_info *info) { return system_call(SYS_SYSTEM, info); }
-static inline long probe(long n) { return system_call(SYS_PROBE, n); }
-static inline void shutdown(int status) { system_call(SYS_SHUTDOWN, status); }
+// name(arguments) becomes the system call of that number.
+#define CALL(result, name, number, parameters, ...) \
+    static inline result name parameters { return (result)system_call(number, ##__VA_ARGS__); }
+
+CALL(long, null, SYS_NULL, (void))
+CALL(int, fork, SYS_FORK, (void))
+CALL(int, exec, SYS_EXEC, (const char *path, char **argv), path, argv)
+CALL(int, wait, SYS_WAIT, (int *status), status)
+CALL(int, kill, SYS_KILL, (int process), process)
+CALL(int, getpid, SYS_GETPID, (void))
+CALL(int, sleep, SYS_SLEEP, (long ms), ms)
+CALL(char *, sbrk, SYS_SBRK, (long n_bytes), n_bytes)
+CALL(int, map, SYS_MAP, (void *at, long n_bytes, int protection), at, n_bytes, protection)
+CALL(int, pipe, SYS_PIPE, (int files[2]), files)
+CALL(int, open, SYS_OPEN, (const char *path, int flags), path, flags)
+CALL(int, close, SYS_CLOSE, (int file), file)
+CALL(int, dup, SYS_DUP, (int file), file)
+CALL(int, read, SYS_READ, (int file, void *to, long n), file, to, n)
+CALL(int, write, SYS_WRITE, (int file, const void *from, long n), file, from, n)
+CALL(int, stat, SYS_STAT, (int file, struct file_info *info), file, info)
+CALL(int, mkdir, SYS_MKDIR, (const char *path), path)
+CALL(int, remove, SYS_REMOVE, (const char *path), path)
+CALL(int, chdir, SYS_CHDIR, (const char *path), path)
+CALL(int, processes, SYS_PROCESSES, (struct process_info *list, int n), list, n)
+CALL(int, system, SYS_SYSTEM, (struct system_info *info), info)
+CALL(long, probe, SYS_PROBE, (long n), n)
+CALL(int, shutdown, SYS_SHUTDOWN, (int status), status)
 void exit(int status) __attribute__((noreturn));
 
 #define PAGE_SIZE 4096

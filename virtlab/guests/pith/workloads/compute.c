@@ -1,5 +1,5 @@
-// compute [LIMIT] [SIDE]: no system call and no new page once it has started: the primes below LIMIT,
-// and the product of two matrices with SIDE rows.
+// compute [LIMIT] [SIDE]: counts the primes below LIMIT and multiplies two matrices with SIDE rows,
+// without a system call on the way.
 #include "../user/user.h"
 
 #define MAX_LIMIT (1 << 20)

@@ -2,7 +2,7 @@
 // each page saying which one is next. With more pages than a TLB holds, most steps miss it.
 #include "../user/user.h"
 
-#define STRIDE 7919  // a prime: with any number of pages it does not divide, every page has its turn
+#define STRIDE 7919  // a prime: it leads to every page, unless it divides their number
 
 int main(int argc, char **argv)
 {

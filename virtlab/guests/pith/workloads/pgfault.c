@@ -1,5 +1,5 @@
-// pgfault [PAGES] [ROUNDS]: asks for memory, touches every page of it, and gives it back. Each first
-// touch is a page fault.
+// pgfault [PAGES] [ROUNDS]: asks for memory, touches every page of it, and gives it back. The first
+// touch of a page is a page fault.
 #include "../user/user.h"
 
 int main(int argc, char **argv)

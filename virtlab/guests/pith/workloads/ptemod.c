@@ -1,5 +1,5 @@
-// ptemod [PAGES] [ROUNDS]: changes page-table entries: maps pages, takes the right to write to them,
-// and unmaps them.
+// ptemod [PAGES] [ROUNDS]: changes page-table entries: maps pages, takes away the right to write to
+// them, and unmaps them.
 #include "../user/user.h"
 
 int main(int argc, char **argv)
