@@ -15,6 +15,9 @@ import os
 from pathlib import Path
 
 import numba
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typed_passes import NativeLowering
 
 PACKAGE = Path(__file__).parent
 UNCOMPILED = ("explore", "labs", "guests")  # packages without compiled functions
@@ -47,6 +50,46 @@ OPTIONS = {
 }
 
 
+@register_pass(mutates_CFG=True, analysis_only=False)
+class LoweringForCallers(NativeLowering):
+    """Numba's lowering without what only Python needs: machine code of the function's own.
+
+    Every caller links the function's LLVM code into its own module and optimizes it there, so doing
+    the same for each inner function by itself is a third of the compile time spent on nothing.
+    """
+
+    _name = "lowering_for_callers"
+
+    def run_pass(self, state):
+        context = state.targetctx
+        if state.library is None:
+            state.library = context.codegen().create_library(state.func_id.func_qualname)
+        state.library._optimize_final_module = lambda: None
+        context.get_executable = lambda *_: {}.__getitem__  # a callable of its own, never called
+        try:
+            return super().run_pass(state)
+        finally:
+            del context.get_executable
+
+
+class InnerCompiler(CompilerBase):
+    """Numba's pipeline with `LoweringForCallers`."""
+
+    def define_pipelines(self):
+        passes = PassManager("inner")
+        for stage in (
+            DefaultPassBuilder.define_untyped_pipeline(self.state),
+            DefaultPassBuilder.define_typed_pipeline(self.state),
+            DefaultPassBuilder.define_nopython_lowering_pipeline(self.state),
+        ):
+            passes.passes.extend(
+                (LoweringForCallers, text) if one is NativeLowering else (one, text)
+                for one, text in stage.passes
+            )
+        passes.finalize()
+        return [passes]
+
+
 def njit(function=None, *, inner=False):
     """Compile `function` with virtlab's options.
 
@@ -55,14 +98,19 @@ def njit(function=None, *, inner=False):
     function : callable
         Takes and returns numbers, records, arrays and tuples of arrays.
     inner : bool
-        True for a function that only compiled code calls: the wrapper through which Python would
-        call it is left out, a third of the compile time. With the JIT off it makes no difference.
+        True for a function that only compiled code calls: it is compiled as part of its callers
+        and not by itself, which halves the compile time. With the JIT off it makes no difference.
     """
     if function is None:
         return lambda wanted: njit(wanted, inner=inner)
     options = dict(OPTIONS)
     if inner:
-        options.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+        options.update(
+            cache=False,
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+            pipeline_class=InnerCompiler,
+        )
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = CACHE_FOLDER  # read when the function is decorated
     try:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from virtlab.isa import encoding as e
+from virtlab.isa import op
 from virtlab.isa.decode import decode
 from virtlab.isa.disassembler import disassemble
 from virtlab.machine import boot, snapshot
@@ -730,7 +731,7 @@ class Machine:
         lines = []
         while at < end:
             line = self._line(at)
-            if line is None or decode(np.int64(line[1])) & 0x7F == _ILLEGAL:
+            if line is None or decode(np.int64(line[1])) & 0x7F == op.ILLEGAL:
                 return []
             lines.append(line)
             at += _length(line[1])
@@ -752,9 +753,6 @@ class Machine:
 
     def __repr__(self) -> str:
         return f"Machine({self._ram_bytes >> 20} MiB, step {self.steps:,}, {self.mode}-mode)"
-
-
-_ILLEGAL = int(decode(np.int64(0))) & 0x7F
 
 
 class _Csrs:
