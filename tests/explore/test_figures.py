@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 import recorded
 
-from virtlab.explore.drawing import TABLE_ROWS, Drawing, count, grouped_hex
+from virtlab.explore.drawing import TABLE_ROWS, Drawing, count, grouped_hex, round_positions
 from virtlab.explore.figures.access import access, access_rules
 from virtlab.explore.figures.board import board
 from virtlab.explore.figures.curve import curve
@@ -112,6 +112,21 @@ def test_text_from_a_guest_cannot_become_markup():
 )
 def test_addresses_are_grouped_by_four_digits(value, written):
     assert grouped_hex(value) == written
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "positions"),
+    [
+        (0, 559_699, [0, 100_000, 200_000, 300_000, 400_000, 500_000]),
+        (253_000, 263_000, [254_000, 256_000, 258_000, 260_000, 262_000]),
+        (0, 58, [0, 10, 20, 30, 40, 50]),
+        (0, 64, [0, 20, 40, 60]),
+        (7, 9, [7, 8, 9]),
+        (0, 1, [0, 1]),
+    ],
+)
+def test_an_axis_is_marked_at_round_positions(first, last, positions):
+    assert round_positions(first, last) == positions
 
 
 def test_a_count_agrees_with_its_noun():

@@ -7,6 +7,7 @@ theme.
 """
 
 import dataclasses
+import itertools
 from html import escape
 
 from virtlab.explore.palette import style
@@ -94,6 +95,14 @@ def _cell(cell: Cell) -> str:
         return f"{cell:,}"
     text = escape(str(cell))
     return f"<code>{text}</code>" if text.startswith("0x") else text
+
+
+def round_positions(first: int, last: int, most: int = 6) -> list[int]:
+    """Multiples of 1, 2 or 5 times a power of ten from `first` to `last`, at most `most`."""
+    for step in (digit * 10**power for power in itertools.count() for digit in (1, 2, 5)):
+        positions = range(-(-first // step) * step, last + 1, step)
+        if len(positions) <= most:
+            return list(positions)
 
 
 def svg(width: int, height: int, description: str, *shapes: str) -> str:

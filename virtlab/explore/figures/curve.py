@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from virtlab.explore.drawing import Drawing, label, svg, wire
+from virtlab.explore.drawing import Drawing, label, round_positions, svg, wire
 
 WIDTH, HEIGHT = 680, 300
 LEFT, RIGHT, TOP, BOTTOM = 84, 660, 14, 244
@@ -56,14 +56,14 @@ def _picture(points, x_name: str, y_name: str, description: str, marked: int | N
         return round(LEFT + across, 1), round(BOTTOM - up, 1)
 
     shapes = [wire((LEFT, TOP), (LEFT, BOTTOM), (RIGHT, BOTTOM))]
-    for part in range(5):
-        x, y = x_end * part // 4, y_end * part // 4
+    for x in round_positions(0, x_end, 8):
         across, _ = place((x, 0))
-        _, up = place((0, y))
         shapes.append(label(across, BOTTOM + 18, f"{x:,}", "muted", "middle"))
+        shapes.append(wire((across, BOTTOM), (across, BOTTOM + 4)))
+    for y in round_positions(0, y_end):
+        _, up = place((0, y))
         shapes.append(label(LEFT - 8, up + 4, f"{y:,}", "muted", "end"))
         shapes.append(wire((LEFT - 4, up), (LEFT, up)))
-        shapes.append(wire((across, BOTTOM), (across, BOTTOM + 4)))
     path = " ".join(f"{x:g},{y:g}" for x, y in map(place, points))
     shapes.append(f"<polyline points='{path}' class='curve'/>")
     for point in points:

@@ -9,7 +9,16 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
-from virtlab.explore.drawing import Drawing, box, count, grouped_hex, label, svg, wire
+from virtlab.explore.drawing import (
+    Drawing,
+    box,
+    count,
+    grouped_hex,
+    label,
+    round_positions,
+    svg,
+    wire,
+)
 from virtlab.explore.palette import MODE_NAMES, MODES
 
 EVENTS_KEPT = 4096  # the machine's ring: a full one says that earlier events are gone
@@ -133,11 +142,11 @@ def _picture(stretches, traps, first: int, last: int, title: str, text: str) -> 
         shapes.append(f"<path d='{path}' class='trap'/>" if path else "")
         y += 26
     shapes.append(wire((LEFT, y), (RIGHT, y)))
-    for part in range(5):
-        position = first + (last - first) * part // 4
-        anchor = "start" if part == 0 else "end" if part == 4 else "middle"
-        shapes.append(wire((x(position), y), (x(position), y + 5)))
-        shapes.append(label(x(position), y + 18, f"{position:,}", "muted", anchor))
+    for position in round_positions(first, last):
+        at = round(x(position), 1)
+        anchor = "start" if at < LEFT + 30 else "end" if at > RIGHT - 30 else "middle"
+        shapes.append(wire((at, y), (at, y + 5)))
+        shapes.append(label(at, y + 18, f"{position:,}", "muted", anchor))
     shapes.append(label((LEFT + RIGHT) / 2, y + 38, "instructions since reset", anchor="middle"))
     return svg(WIDTH, y + 46, f"{title}. {text}", *shapes)
 
