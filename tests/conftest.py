@@ -68,9 +68,13 @@ def seed(pytestconfig) -> int:
     return pytestconfig.option.seed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium that may open pages of this computer and files, and nothing else."""
+    """A headless Chromium that may open pages of this computer and files, and nothing else.
+
+    It lives as long as the module's tests and no longer: until it is closed, an event loop runs in
+    this thread, and no other test could start one.
+    """
     from playwright.sync_api import sync_playwright
 
     arguments = [
