@@ -1,11 +1,14 @@
 """The teaching OS: the same session on our machine and on QEMU, and each of its promises."""
 
+import importlib.util
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
 from virtlab import guests
-from virtlab.guests import filesystem
+from virtlab.guests import build, catalogue, filesystem
 
 BANNER = """\
 pith: a small kernel on RISC-V
@@ -139,6 +142,22 @@ def test_a_program_that_wants_too_much_memory_is_ended_and_the_rest_goes_on(boar
     outcome = board.run(**pith, command="memwalk 20000 1; free", ram="32M")
     assert "memwalk (process 3): store to a page it may not write" in outcome.console
     assert outcome.console.endswith("blocks free\n")
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="ziglang is not installed")
+def test_programs_that_call_the_kernel_with_nonsense_do_no_harm(our_board, pith, seed, tmp_path):
+    """Random calls with random arguments: the kernel, the shell and the disk stay in order."""
+    folder = tmp_path / "pith"
+    shutil.copytree(catalogue.HERE / "pith", folder)
+    shutil.copy(Path(__file__).with_name("hostile.c"), folder / "user" / "hostile.c")
+    sources = ["user/start.S", "user/hostile.c", "user/user.c", *build.COMMON]
+    program = build.link(sources, folder, "user/user.ld", None)
+    files = filesystem.files(pith["disk"].read_bytes())
+    disk = filesystem.make({**files, "bin/hostile": program})
+    outcome = our_board.run(**{**pith, "disk": disk}, command=f"hostile {seed}; echo alive")
+    assert outcome.console.endswith("hostile: done\nalive\n"), outcome.console[-2000:]
+    after = filesystem.files(outcome.disk)
+    assert {name: after.get(name) for name in files} == files
 
 
 def test_without_a_disk_it_says_so_and_gives_up(board, pith):

@@ -156,7 +156,7 @@ def files(disk: bytes) -> dict[str, bytes]:
             found[path] = b""
         for inode, name in ENTRY.iter_unpack(data):
             if inode:
-                walk(inode, path + name.rstrip(b"\0").decode())
+                walk(inode, path + name.rstrip(b"\0").decode(errors="backslashreplace"))
 
     walk(ROOT_INODE, "")
     bitmap = int.from_bytes(

@@ -82,9 +82,10 @@ static int load_segment(pte_t *root, uint32_t inode, const struct segment *segme
         char *page = page_alloc_zeroed();
         if (page == 0)
             return -E_NOMEM;
-        if (vm_map(root, segment->va + done, page, permissions) < 0) {
+        int result = vm_map(root, segment->va + done, page, permissions);
+        if (result < 0) {
             page_free(page);
-            return -E_NOMEM;
+            return result;
         }
         if (fs_read(inode, page, segment->offset + done, n, false) != (int)n)
             return -E_NOEXEC;

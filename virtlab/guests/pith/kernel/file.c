@@ -53,7 +53,7 @@ int file_open(const char *path, int flags)
     if (inode < 0)
         return inode;
     fs_info(inode, &info);
-    if (info.type == FILE_DIRECTORY && flags & OPEN_WRITE)
+    if (info.type == FILE_DIRECTORY && flags & (OPEN_WRITE | OPEN_TRUNCATE))
         return -E_ISDIR;
     int number = file_create((struct file){.type = info.type, .flags = flags, .inode = inode});
     if (number >= 0) {

@@ -139,13 +139,13 @@ void vm_destroy(pte_t *root)
     page_free(root);
 }
 
-// Maps a page into an address space that is not in use yet, or where nothing was.
+// Maps a page where nothing is mapped, in an address space that no program is using yet.
 int vm_map(pte_t *root, uint64_t va, void *page, uint64_t permissions)
 {
     pte_t *pte = walk(root, va, 0, true);
 
-    if (pte == 0)
-        return -E_NOMEM;
+    if (pte == 0 || *pte & PTE_V)
+        return pte ? -E_EXIST : -E_NOMEM;
     set_pte(pte, MAKE_PTE(page, permissions | PTE_U | LEAF));
     return 0;
 }
