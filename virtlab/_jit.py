@@ -62,9 +62,10 @@ class LoweringForCallers(NativeLowering):
 
     def run_pass(self, state):
         context = state.targetctx
-        if state.library is None:
-            state.library = context.codegen().create_library(state.func_id.func_qualname)
-        state.library._optimize_final_module = lambda: None
+        library = context.codegen().create_library(state.func_id.func_qualname)
+        library._optimize_final_module = lambda: None
+        library._finalize_final_module = lambda: setattr(library, "_finalized", True)
+        state.library = library
         context.get_executable = lambda *_: {}.__getitem__  # a callable of its own, never called
         try:
             return super().run_pass(state)
