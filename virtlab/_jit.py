@@ -26,7 +26,7 @@ UNCOMPILED = ("explore", "labs", "guests")  # packages without compiled function
 def source_hash() -> str:
     """First 16 hex digits of a SHA-256 over every source file that compiled code may depend on."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(PACKAGE.glob("*/**/*.py")):
+    for path in sorted([Path(__file__), *PACKAGE.glob("*/**/*.py")]):
         name = path.relative_to(PACKAGE)
         if name.parts[0] not in UNCOMPILED:
             digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
