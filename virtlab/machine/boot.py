@@ -28,7 +28,7 @@ from virtlab.machine.loader import (
     flat_image,
     read_image,
 )
-from virtlab.machine.state import HART, PAGE_TOHOST, RAM_BASE, Memory
+from virtlab.machine.state import HART, PAGE_DIRTY, PAGE_TOHOST, RAM_BASE, Memory
 
 MIN_RAM = 64 << 10
 MAX_RAM = 4 << 30
@@ -128,6 +128,7 @@ def boot(hart, mem: Memory, image: Image, firmware: Image | str, append: str) ->
     for _, s in segments:
         at = s.pa - RAM_BASE
         mem.u8[at : at + len(s.data)] = np.frombuffer(s.data, np.uint8)
+        mem.pages[at >> e.PAGE_SHIFT : (at + len(s.data) + 4095) >> e.PAGE_SHIFT] |= PAGE_DIRTY
 
     hart.pc = image.entry
     hart.x[10] = 0

@@ -232,8 +232,6 @@ class Machine:
         self._actions: list[_Action] = []
         self._actions_done = 0
         self._pending_input = bytearray()
-        written = np.flatnonzero(self._mem.u8.reshape(-1, snapshot.PAGE).any(axis=1))
-        self._mem.pages[written] |= PAGE_DIRTY
         first = Snapshot(
             steps=0,
             hart=self._harts.copy(),
@@ -242,7 +240,7 @@ class Machine:
             console_bytes=0,
             actions_done=0,
         )
-        self._mem.pages[written] &= 0xFF & ~PAGE_DIRTY
+        self._mem.pages &= 0xFF & ~PAGE_DIRTY
         self._base = first
         self._snapshots = [first]
 
