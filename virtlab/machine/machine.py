@@ -240,7 +240,7 @@ class Machine:
             console_bytes=0,
             actions_done=0,
         )
-        self._mem.pages &= 0xFF & ~PAGE_DIRTY
+        self._mem.pages[:] &= 0xFF & ~PAGE_DIRTY
         self._base = first
         self._snapshots = [first]
 
