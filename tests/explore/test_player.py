@@ -59,6 +59,7 @@ def test_a_run_comes_in_slices_until_the_guest_waits(player, machine):
     reasons = [ask(player, "run")["reason"] for _ in range(4)]
     assert reasons == ["budget", "budget", "budget", "idle"]
     assert machine.steps == 100
+    assert ask(player, "run")["sentence"] == "The guest waits for input."
     assert ask(player, "state")["console"] == "x" * 10
 
 

@@ -154,9 +154,9 @@ class Player(anywidget.AnyWidget):
         machine = self.machine
         if stop and stop.reason == "until":
             what = describe(machine.last_events(1)[0])
-        elif stop:
+        elif stop and stop.reason != "budget":
             what = stop.detail
-        else:
+        else:  # between two slices: the reader has paused
             return self._where()
         return what[0].upper() + what[1:] + "."
 
