@@ -75,7 +75,7 @@ def test_the_program_starts_at_the_base_it_is_given():
         ("int main(void)\n{\n    return 0\n}\n", ["program.c:3:13", "';'"]),
         ("int main(void)\n{\n    missing();\n}\n", ["program.c:3:5", "missing"]),
         ("int f(void);\nint main(void) { return f(); }\n", ["not defined anywhere: f"]),
-        ("int helper(void) { return 0; }\n", ["not defined anywhere: main"]),
+        ("int other(void) { return 0; }\n", ["not defined anywhere: main"]),
         ("not C", ["program.c:1:1"]),
         ("", ["not defined anywhere: main"]),
     ],

@@ -110,8 +110,10 @@ static void run_program(struct command *command)
     redirect_to_path(IN, command->input, OPEN_READ);
     redirect_to_path(OUT, command->output,
                      OPEN_WRITE | OPEN_CREATE | (command->append ? OPEN_APPEND : OPEN_TRUNCATE));
-    if (!is_one_of('/', name) && strlen(name) < MAX_PATH - 5)
-        name = memcpy(path + 5, name, strlen(name) + 1) - 5;
+    if (!is_one_of('/', name) && strlen(name) < MAX_PATH - strlen(path)) {
+        memcpy(path + strlen(path), name, strlen(name));
+        name = path;
+    }
     exit(print_error(command->argv[0], exec(name, command->argv)));
 }
 

@@ -3,6 +3,7 @@
 #define BUFFER_SIZE 128
 static char buffer[BUFFER_SIZE];
 static int n_buffered;
+static bool is_message;
 
 void exit(int status)
 {
@@ -12,7 +13,7 @@ void exit(int status)
 
 static void flush(void)
 {
-    write(OUT, buffer, n_buffered);
+    write(is_message ? MESSAGES : OUT, buffer, n_buffered);
     n_buffered = 0;
 }
 
@@ -40,7 +41,9 @@ int print_error(const char *what, int error)
 #define ERROR_WORDS(name, words) [name] = words,
     static const char *const words[N_ERRORS] = {ERRORS(ERROR_WORDS)};
 
+    is_message = true;
     print("%s: %s\n", what, -error < N_ERRORS ? words[-error] : "unknown error");
+    is_message = false;
     return 1;
 }
 
