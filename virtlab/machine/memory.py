@@ -39,6 +39,16 @@ AS_CURRENT = -1  # access with the hart's own privilege (and MPRV), not with one
 
 
 @njit(inner=True)
+def _effective_mode(hart):
+    """Mode and V of loads and stores: with MPRV, M-mode makes them as MPP and MPV say."""
+    mode, virt = hart.mode, hart.virt
+    if mode == MACHINE and hart.mstatus & MSTATUS_MPRV:
+        mode = (hart.mstatus & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT
+        virt = i64(mode != MACHINE and hart.mstatus & MSTATUS_MPV != 0)
+    return mode, virt
+
+
+@njit(inner=True)
 def _locate(hart, mem, va, n_bytes, access, mode, virt, execute_only):
     """The physical address of an access that stays in one page, after all checks but "who answers".
 
@@ -60,11 +70,7 @@ def _locate(hart, mem, va, n_bytes, access, mode, virt, execute_only):
             return offset + RAM_BASE
         hart.data_misses += 1
     if mode == AS_CURRENT:
-        mode = hart.mode
-        virt = hart.virt
-        if mode == MACHINE and hart.mstatus & MSTATUS_MPRV:
-            mode = (hart.mstatus & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT
-            virt = i64(mode != MACHINE and hart.mstatus & MSTATUS_MPV != 0)
+        mode, virt = _effective_mode(hart)
     pa, level = translate(hart, mem, va, access, mode, virt, execute_only)
     if hart.fault:
         return i64(0)
@@ -144,7 +150,7 @@ def store(hart, mem, va, n_bytes, value, mode, virt):
 @njit(inner=True)
 def _misaligned(hart, access, va):
     """Misaligned atomics are access faults, the machine being one that allows misaligned loads."""
-    hart.fault_gva = hart.virt
+    _, hart.fault_gva = _effective_mode(hart)
     access_fault(hart, access, va)
 
 
