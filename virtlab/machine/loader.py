@@ -105,7 +105,7 @@ def _read_linux(data: bytes, name: str) -> Image:
     text_offset, image_bytes = struct.unpack_from("<QQ", data, 8)
     if text_offset >= 1 << 40 or image_bytes >= 1 << 40:
         raise ImageError(f"{name}: the Linux Image header gives impossible sizes.")
-    pa = RAM_BASE + (text_offset or KERNEL_OFFSET)
+    pa = RAM_BASE + text_offset  # 0 in kernels that start in M-mode
     return Image(name, [Segment(pa, data, max(len(data), image_bytes))], pa)
 
 

@@ -109,7 +109,7 @@ HART = np.dtype(
             # CLINT.
             *_words("msip", "mtimecmp"),
             # PLIC: context 0 is the hart's M-mode, context 1 its S-mode.
-            *_words("plic_level", "plic_pending", "plic_claimed"),
+            *_words("plic_pending", "plic_claimed"),
             ("plic_priority", _I, (PLIC_SOURCES,)),
             ("plic_enable", _I, (2,)),
             ("plic_threshold", _I, (2,)),

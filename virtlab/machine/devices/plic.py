@@ -1,8 +1,12 @@
 """PLIC: the platform-level interrupt controller, which turns device lines into external interrupts.
 
 A source that asserts its line becomes pending; the hart claims the pending source of the highest
-priority, serves it, and completes it; only then can the source become pending again. Two contexts:
-0 for M-mode, 1 for S-mode. Source numbers are bits of a word.
+priority, serves it, and completes it; only then is the source offered again. Two contexts: 0 for
+M-mode, 1 for S-mode. Source numbers are bits of a word.
+
+As in QEMU, a request is noted whenever a device reports an asserted line, and a line that merely
+stays asserted is no new request after completion. Kernels written on QEMU depend on it: one that
+never reads the UART's cause register would be interrupted for ever.
 
 Source: RISC-V Platform-Level Interrupt Controller Specification 1.0.0, chapters "Memory Map" to
 "Interrupt Completion"; QEMU `virt` for the number of contexts.
@@ -29,14 +33,11 @@ ALL_SOURCES = ((1 << (N_SOURCES + 1)) - 1) & ~1
 
 @njit(inner=True)
 def plic_set_line(hart, source, asserted):
-    """A device raises or lowers its interrupt line."""
+    """A device reports its interrupt line: asserted is a request, released takes it back."""
     bit = i64(1) << source
     if asserted:
-        hart.plic_level |= bit
-        if not hart.plic_claimed & bit:
-            hart.plic_pending |= bit
+        hart.plic_pending |= bit
     else:
-        hart.plic_level &= ~bit
         hart.plic_pending &= ~bit
     hart.horizon = 0
 
@@ -44,7 +45,7 @@ def plic_set_line(hart, source, asserted):
 @njit(inner=True)
 def _best(hart, context):
     """The pending, enabled source of the highest priority above the threshold; 0 if none."""
-    candidates = hart.plic_pending & hart.plic_enable[context]
+    candidates = hart.plic_pending & ~hart.plic_claimed & hart.plic_enable[context]
     if candidates == 0:
         return i64(0)
     best = i64(0)
@@ -125,5 +126,3 @@ def plic_store(hart, offset, value):
             bit = i64(1) << value
             if hart.plic_claimed & bit and hart.plic_enable[context] & bit:
                 hart.plic_claimed &= ~bit
-                if hart.plic_level & bit:
-                    hart.plic_pending |= bit
