@@ -158,7 +158,7 @@ def test_step_and_back_move_the_machine_in_chapter_01(chapter):
     registers = player.get_by_role("table", name="registers")
     step, back = (player.get_by_role("button", name=name, exact=True) for name in ("Step", "Back"))
     place = player.locator(".vl-where")
-    wait_until(lambda: "instruction" in place.inner_text())
+    wait_until(lambda: "instruction" in place.inner_text(), seen=player.inner_text)
     before, start = registers.inner_text(), place.inner_text()
     step.focus()
     for _ in range(12):  # by keyboard, as everything must be
@@ -190,8 +190,8 @@ def test_a_slider_changes_its_figure_in_chapter_01(chapter):
     wait_until(lambda: figure.text_content() != before)
 
 
-def wait_until(condition, seconds: float = 20.0):
+def wait_until(condition, seconds: float = 30.0, seen=lambda: "no change"):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, f"it did not happen in {seconds:.0f} s; seen: {seen()}"
         time.sleep(0.05)
