@@ -122,6 +122,14 @@ def load(hart, mem, va, n_bytes, mode, virt, execute_only):
 
 
 @njit(inner=True)
+def _store_ram(hart, mem, pa, n_bytes, value):
+    """Write to RAM; a write to tohost is answered at once."""
+    ram_store(hart, mem, pa - RAM_BASE, n_bytes, value)
+    if pa & ~7 == hart.tohost:
+        serve_tohost(hart, mem)
+
+
+@njit(inner=True)
 def store(hart, mem, va, n_bytes, value, mode, virt):
     """Store the low `n_bytes` of `value` at `va`; hart.fault if that cannot be done."""
     hart.data_accesses += 1
@@ -130,9 +138,7 @@ def store(hart, mem, va, n_bytes, value, mode, virt):
         if hart.fault:
             return
         if in_ram(hart, pa, n_bytes):
-            ram_store(hart, mem, pa - RAM_BASE, n_bytes, value)
-            if pa & ~7 == hart.tohost:
-                serve_tohost(hart, mem)
+            _store_ram(hart, mem, pa, n_bytes, value)
         elif not device_store(hart, mem, pa, n_bytes, value):
             access_fault(hart, i64(STORE), va)
         return
@@ -155,15 +161,22 @@ def _misaligned(hart, access, va):
 
 
 @njit(inner=True)
-def load_reserved(hart, mem, va, n_bytes):
-    """LR: load, sign-extended, and reserve the location."""
+def _locate_atomic(hart, mem, va, n_bytes, access):
+    """The physical address of an atomic access: aligned, and in RAM; hart.fault if it is not."""
     if va & (n_bytes - 1):
-        _misaligned(hart, i64(LOAD), va)
+        _misaligned(hart, access, va)
         return i64(0)
     hart.data_accesses += 1
-    pa = _locate(hart, mem, va, n_bytes, i64(LOAD), i64(AS_CURRENT), i64(0), NO)
+    pa = _locate(hart, mem, va, n_bytes, access, i64(AS_CURRENT), i64(0), NO)
     if not hart.fault and not in_ram(hart, pa, n_bytes):
-        access_fault(hart, i64(LOAD), va)
+        access_fault(hart, access, va)
+    return pa
+
+
+@njit(inner=True)
+def load_reserved(hart, mem, va, n_bytes):
+    """LR: load, sign-extended, and reserve the location."""
+    pa = _locate_atomic(hart, mem, va, n_bytes, i64(LOAD))
     if hart.fault:
         return i64(0)
     hart.reservation = pa
@@ -173,20 +186,14 @@ def load_reserved(hart, mem, va, n_bytes):
 @njit(inner=True)
 def store_conditional(hart, mem, va, n_bytes, value):
     """SC: store if the location is still reserved. Returns 0 on success, 1 on failure."""
-    if va & (n_bytes - 1):
-        _misaligned(hart, i64(STORE), va)
-        return i64(0)
-    hart.data_accesses += 1
-    pa = _locate(hart, mem, va, n_bytes, i64(STORE), i64(AS_CURRENT), i64(0), NO)
-    if not hart.fault and not in_ram(hart, pa, n_bytes):
-        access_fault(hart, i64(STORE), va)
+    pa = _locate_atomic(hart, mem, va, n_bytes, i64(STORE))
     if hart.fault:
         return i64(0)
     reserved = hart.reservation == pa
     hart.reservation = -1
     if not reserved:
         return i64(1)
-    ram_store(hart, mem, pa - RAM_BASE, n_bytes, value)
+    _store_ram(hart, mem, pa, n_bytes, value)
     return i64(0)
 
 
@@ -204,13 +211,7 @@ def atomic(hart, mem, kind, va, n_bytes, operand):
     kind : int64, the operation as its 32-bit form is numbered (op.AMOSWAP_W ...). Faults are those
     of stores, since the access needs both rights.
     """
-    if va & (n_bytes - 1):
-        _misaligned(hart, i64(STORE), va)
-        return i64(0)
-    hart.data_accesses += 1
-    pa = _locate(hart, mem, va, n_bytes, i64(STORE), i64(AS_CURRENT), i64(0), NO)
-    if not hart.fault and not in_ram(hart, pa, n_bytes):
-        access_fault(hart, i64(STORE), va)
+    pa = _locate_atomic(hart, mem, va, n_bytes, i64(STORE))
     if hart.fault:
         return i64(0)
     old = _signed(ram_load(mem, pa - RAM_BASE, n_bytes), n_bytes)
@@ -233,7 +234,5 @@ def atomic(hart, mem, kind, va, n_bytes, operand):
         new = old if (old ^ SIGN) < (b ^ SIGN) else b
     else:
         new = old if (old ^ SIGN) > (b ^ SIGN) else b
-    ram_store(hart, mem, pa - RAM_BASE, n_bytes, new)
-    if pa & ~7 == hart.tohost:
-        serve_tohost(hart, mem)
+    _store_ram(hart, mem, pa, n_bytes, new)
     return old

@@ -65,45 +65,36 @@ LEVELS = 3
 PSEUDO_READ = 0x3000
 PSEUDO_WRITE = 0x3020
 
+# The cause of each kind of fault for LOAD, STORE, FETCH.
+ACCESS_FAULTS = np.array([CAUSE_LOAD_ACCESS, CAUSE_STORE_ACCESS, CAUSE_FETCH_ACCESS])
+PAGE_FAULTS = np.array([CAUSE_LOAD_PAGE, CAUSE_STORE_PAGE, CAUSE_FETCH_PAGE])
+GUEST_PAGE_FAULTS = np.array(
+    [CAUSE_LOAD_GUEST_PAGE, CAUSE_STORE_GUEST_PAGE, CAUSE_FETCH_GUEST_PAGE]
+)
+
+
+@njit(inner=True)
+def _fault(hart, cause, va, gpa, tinst):
+    hart.fault = i64(cause) + 1
+    hart.fault_va = va
+    hart.fault_gpa = gpa
+    hart.fault_tinst = tinst
+
 
 @njit(inner=True)
 def access_fault(hart, access, va):
     """Record an access fault at `va`."""
-    cause = CAUSE_LOAD_ACCESS
-    if access == STORE:
-        cause = CAUSE_STORE_ACCESS
-    elif access == FETCH:
-        cause = CAUSE_FETCH_ACCESS
-    hart.fault = cause + 1
-    hart.fault_va = va
-    hart.fault_gpa = 0
-    hart.fault_tinst = 0
+    _fault(hart, ACCESS_FAULTS[access], va, i64(0), i64(0))
 
 
 @njit(inner=True)
 def _page_fault(hart, access, va):
-    cause = CAUSE_LOAD_PAGE
-    if access == STORE:
-        cause = CAUSE_STORE_PAGE
-    elif access == FETCH:
-        cause = CAUSE_FETCH_PAGE
-    hart.fault = cause + 1
-    hart.fault_va = va
-    hart.fault_gpa = 0
-    hart.fault_tinst = 0
+    _fault(hart, PAGE_FAULTS[access], va, i64(0), i64(0))
 
 
 @njit(inner=True)
 def _guest_page_fault(hart, access, va, gpa, tinst):
-    cause = CAUSE_LOAD_GUEST_PAGE
-    if access == STORE:
-        cause = CAUSE_STORE_GUEST_PAGE
-    elif access == FETCH:
-        cause = CAUSE_FETCH_GUEST_PAGE
-    hart.fault = cause + 1
-    hart.fault_va = va
-    hart.fault_gpa = gpa
-    hart.fault_tinst = tinst
+    _fault(hart, GUEST_PAGE_FAULTS[access], va, gpa, tinst)
 
 
 @njit(inner=True)
@@ -156,6 +147,9 @@ def walk_gstage(hart, mem, gva, gpa, access, as_access, tinst, execute_only):
         _guest_page_fault(hart, as_access, gva, gpa, tinst)
         return i64(0), i64(0)
     adue = hart.menvcfg & ENVCFG_ADUE
+    readable = i64(0)
+    if tinst == 0:  # MXR is for the guest's own loads, not for reads of its page tables
+        readable = hart.mstatus & MSTATUS_MXR
     table = ((hart.hgatp & ATP_PPN) << PAGE_SHIFT) & ~0x3FFF  # the root is 16 KiB, so aligned
     level = i64(LEVELS - 1)
     while level >= 0:
@@ -180,7 +174,7 @@ def walk_gstage(hart, mem, gva, gpa, access, as_access, tinst, execute_only):
         if execute_only:
             if not pte & PTE_X or not pte & PTE_U:
                 break
-        elif not _leaf_allows(pte, access, YES, NO, i64(hart.mstatus & MSTATUS_MXR)):
+        elif not _leaf_allows(pte, access, YES, NO, readable):
             break
         inside = (i64(1) << (9 * level)) - 1  # page numbers inside a superpage
         if ppn & inside:

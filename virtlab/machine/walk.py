@@ -97,45 +97,25 @@ def _translate(hart, read_entry, result: Walk, mode: int, virt: bool) -> int:
 
 def _stage1(hart, read_entry, result: Walk, atp: int, mode: int, virt: bool) -> int:
     fault = PAGE_FAULTS[result.access]
-    upper = result.va >> 38
-    if upper not in (0, (1 << 26) - 1):
+    if result.va >> 38 not in (0, (1 << 26) - 1):
         raise _WalkError(fault)
     status = hart.vsstatus if virt else hart.mstatus
     mxr = bool((status | hart.mstatus) & e.MSTATUS_MXR)
-    user = mode == e.USER
     adue = hart.menvcfg & e.ENVCFG_ADUE and (not virt or hart.henvcfg & e.ENVCFG_ADUE)
+
+    def locate(at: int) -> int:
+        return _gstage(hart, read_entry, result, at, "load", True) if virt else at
+
+    def refusal(pte: int, level: int) -> str:
+        return (
+            _not_allowed(pte, result.access, mxr)
+            or _wrong_mode(pte, result.access, mode == e.USER, status & e.MSTATUS_SUM)
+            or _unfit(pte, level, result.access, adue)
+        )
+
+    stage = "VS" if virt else "S"
     table = (atp & e.ATP_PPN) << e.PAGE_SHIFT
-    for level in (2, 1, 0):
-        index = result.va >> 12 + 9 * level & 0x1FF
-        at = table + 8 * index
-        pte_pa = _gstage(hart, read_entry, result, at, "load", True) if virt else at
-        pte = read_entry(pte_pa)
-        if pte is None:
-            raise _WalkError(ACCESS_FAULTS[result.access])
-        step = ("VS" if virt else "S", level, table, index, pte_pa, pte, flag_text(pte))
-        problem = _malformed(pte)
-        if not problem and not pte & (e.PTE_R | e.PTE_X):
-            if level == 0:
-                problem = "a pointer at the last level"
-            else:
-                result.steps.append(WalkStep(*step, "points to the next table"))
-                table = (pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT
-                continue
-        problem = problem or _not_allowed(pte, result.access, mxr)
-        if not problem and user and not pte & e.PTE_U:
-            problem = "not for user mode"
-        if not problem and not user and pte & e.PTE_U:
-            if result.access == "fetch":
-                problem = "a user page, and supervisor mode never runs those"
-            elif not status & e.MSTATUS_SUM:
-                problem = "a user page, and SUM is clear"
-        problem = problem or _unfit(pte, level, result.access, adue)
-        if problem:
-            result.steps.append(WalkStep(*step, problem))
-            raise _WalkError(fault)
-        result.steps.append(WalkStep(*step, _leaf_text(level)))
-        return _join(pte, result.va, level)
-    raise _WalkError(fault)
+    return _descend(read_entry, result, stage, table, result.va, locate, refusal, fault)
 
 
 def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: bool = False) -> int:
@@ -146,31 +126,55 @@ def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: boo
     if gpa >> 41:
         raise _WalkError(fault)
     mxr = bool(hart.mstatus & e.MSTATUS_MXR) and not implicit
+
+    def refusal(pte: int, level: int) -> str:
+        closed = "" if pte & e.PTE_U else "not for user mode, as which every guest counts"
+        adue = hart.menvcfg & e.ENVCFG_ADUE
+        return _not_allowed(pte, access, mxr) or closed or _unfit(pte, level, access, adue)
+
     table = (hgatp & e.ATP_PPN) << e.PAGE_SHIFT & ~0x3FFF
+    return _descend(read_entry, result, "G", table, gpa, lambda at: at, refusal, fault)
+
+
+def _descend(read_entry, result, stage, table, address, locate, refusal, fault) -> int:
+    """Follow the tables of one stage from the root at `table` to the leaf for `address`.
+
+    locate : callable, from where an entry lies for this stage to where it lies in the machine
+    refusal : callable(pte, level), why a leaf may not be used, or ""
+    fault : cause of the fault if it may not
+    """
     for level in (2, 1, 0):
-        index = gpa >> 30 if level == 2 else gpa >> 12 + 9 * level & 0x1FF
-        pte = read_entry(table + 8 * index)
+        index = address >> 12 + 9 * level & 0x1FF
+        if stage == "G" and level == 2:
+            index = address >> 30  # the root of Sv39x4 has 2048 entries
+        pte_pa = locate(table + 8 * index)
+        pte = read_entry(pte_pa)
         if pte is None:
             raise _WalkError(ACCESS_FAULTS[result.access])
-        step = ("G", level, table, index, table + 8 * index, pte, flag_text(pte))
+        step = (stage, level, table, index, pte_pa, pte, flag_text(pte))
         problem = _malformed(pte)
         if not problem and not pte & (e.PTE_R | e.PTE_X):
-            if level == 0:
-                problem = "a pointer at the last level"
-            else:
+            if level > 0:
                 result.steps.append(WalkStep(*step, "points to the next table"))
                 table = (pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT
                 continue
-        problem = problem or _not_allowed(pte, access, mxr)
-        if not problem and not pte & e.PTE_U:
-            problem = "not for user mode, as which every guest counts"
-        problem = problem or _unfit(pte, level, access, hart.menvcfg & e.ENVCFG_ADUE)
+            problem = "a pointer at the last level"
+        problem = problem or refusal(pte, level)
+        result.steps.append(WalkStep(*step, problem or _leaf_text(level)))
         if problem:
-            result.steps.append(WalkStep(*step, problem))
-            raise _WalkError(fault)
-        result.steps.append(WalkStep(*step, _leaf_text(level)))
-        return _join(pte, gpa, level)
+            break
+        return _join(pte, address, level)
     raise _WalkError(fault)
+
+
+def _wrong_mode(pte: int, access: str, user: bool, may_touch_user) -> str:
+    if user:
+        return "" if pte & e.PTE_U else "not for user mode"
+    if not pte & e.PTE_U:
+        return ""
+    if access == "fetch":
+        return "a user page, and supervisor mode never runs those"
+    return "" if may_touch_user else "a user page, and SUM is clear"
 
 
 def _malformed(pte: int) -> str:
