@@ -25,7 +25,7 @@ MACHINE_NAMES = {
     183: "Arm 64-bit (AArch64)",
     258: "LoongArch",
 }
-PT_LOAD = 1
+PT_LOAD, PT_NOTE = 1, 4
 SHT_SYMTAB = 2
 STT_FUNC_OR_LESS = 2
 IMAGE_MAGIC = b"RISCV\0\0\0"
@@ -143,15 +143,36 @@ def _read_elf(data: bytes, name: str) -> Image:
                 f"{name}: truncated, segment {k} ends at byte {offset + file_bytes} "
                 f"of a file of {len(data)} bytes."
             )
-        segments.append(Segment(pa, data[offset : offset + file_bytes], memory_bytes))
         if va <= entry < va + memory_bytes:
             start = entry - va + pa
+        if offset == 0:
+            skipped = _headers_below_ram(data, phoff, phentsize, phnum, pa, file_bytes)
+            if skipped == memory_bytes:
+                continue
+            pa, offset = pa + skipped, skipped
+            file_bytes, memory_bytes = file_bytes - skipped, memory_bytes - skipped
+        segments.append(Segment(pa, data[offset : offset + file_bytes], memory_bytes))
     if not segments:
         raise ImageError(f"{name}: has no loadable segment.")
     _refuse_overlaps(segments, name)
     if start is None:
         raise ImageError(f"{name}: the entry point {entry:#x} lies in none of its segments.")
     return Image(name, segments, start, _symbols(data, shoff, shentsize, shnum))
+
+
+def _headers_below_ram(data, phoff: int, phentsize: int, phnum: int, pa: int, n_bytes: int) -> int:
+    """Bytes below RAM, at the start of a segment that begins with the file, that no program misses.
+
+    A linker that is told where the text begins, and nothing more, puts the file's own headers and
+    notes before it, in a segment outside RAM. 0 if anything else is there too.
+    """
+    below = min(RAM_BASE - pa, n_bytes)
+    end = phoff + phnum * phentsize
+    for k in range(phnum):
+        kind, offset, note_bytes = struct.unpack_from("<I4xQ16xQ", data, phoff + k * phentsize)
+        if kind == PT_NOTE and offset <= end + 8:
+            end = max(end, offset + note_bytes)
+    return below if below > 0 and not any(data[end:below]) else 0
 
 
 def _refuse_overlaps(segments: list[Segment], name: str) -> None:
