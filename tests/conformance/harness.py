@@ -120,7 +120,7 @@ def follow_trace(machine: Machine, trace: np.ndarray) -> int:
     columns = [trace[name].astype(np.int64) for name in ("pc", "word", "mode", "rd", "value")]
     with np.errstate(over="ignore"):
         before = np.zeros(32, np.int64)
-        return int(follow(machine._hart, *machine._mem, *columns, compared, before))
+        return int(follow(machine._harts, *machine._mem, *columns, compared, before))
 
 
 def at_full_speed(stepped: Machine, data: bytes) -> list[str]:

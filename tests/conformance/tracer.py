@@ -24,7 +24,7 @@ def _word_at_pc(hart, mem):
 
 @njit
 def follow(
-    hart,
+    harts,
     u8,
     u16,
     u32,
@@ -55,6 +55,7 @@ def follow(
     k : int64, n if the machine did all of it; else the first row where pc, instruction, mode, the
         written register, or any other register is not as it should be
     """
+    hart = harts[0]
     mem = Memory(u8, u16, u32, u64, pages, code, disk, blocks, log)
     n = len(pc)
     k = i64(0)
@@ -70,7 +71,7 @@ def follow(
         for r in range(32):
             before[r] = hart.x[r]
         not_retired = hart.not_retired
-        stop = run(hart, u8, u16, u32, u64, pages, code, disk, blocks, log, i64(1))
+        stop = run(harts, u8, u16, u32, u64, pages, code, disk, blocks, log, i64(1))
         if hart.not_retired != not_retired:
             continue
         if not interrupted and (at != pc[k] or level != mode[k] or instruction != word[k]):

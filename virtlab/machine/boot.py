@@ -44,7 +44,7 @@ def parse_ram(ram: int | str) -> int:
         text = ram.strip().upper().removesuffix("B").removesuffix("I")
         shift = UNITS.get(text[-1:], 0)
         digits = text[:-1] if shift else text
-        if not digits.isdecimal() or not digits.isascii():
+        if not digits.isdecimal() or not digits.isascii() or len(digits) > 15:
             raise ValueError(f"RAM size {ram!r} is not a size; {accepted}.")
         n_bytes = int(digits) << shift
     elif isinstance(ram, int | np.integer) and not isinstance(ram, bool):
@@ -87,6 +87,15 @@ def choose_start(firmware: Image | str, image: Image) -> str:
     return "sbi" if lowest >= RAM_BASE + KERNEL_OFFSET else "none"
 
 
+def _refuse_odd(image: Image) -> None:
+    """Refuse an entry point where no instruction can begin."""
+    if image.entry & 1:
+        raise ImageError(
+            f"{image.name}: the entry point {image.entry:#x} is odd; instructions begin at even "
+            "addresses."
+        )
+
+
 def _place(segments: list[tuple[str, Segment]], ram_bytes: int) -> None:
     """Refuse segments outside RAM or on top of one another."""
     end = RAM_BASE + ram_bytes
@@ -111,15 +120,17 @@ def boot(hart, mem: Memory, image: Image, firmware: Image | str, append: str) ->
     Raises
     ------
     ImageError
-        if a segment lies outside RAM or two overlap; RAM is then unchanged
+        if a segment lies outside RAM, two overlap, or an entry point is odd; RAM is then unchanged
     """
     start = choose_start(firmware, image)
+    _refuse_odd(image)
     ram_bytes = len(mem.u8)
     tree = build_device_tree(ram_bytes, append)
     tree_pa = (RAM_BASE + ram_bytes - len(tree)) & ~0xFFF
     dynamic_pa = tree_pa - DYNAMIC_BYTES
     segments = [(image.name, s) for s in image.segments]
     if start == "file":
+        _refuse_odd(firmware)
         segments += [(firmware.name, s) for s in firmware.segments]
         dynamic = struct.pack("<6Q", DYNAMIC_MAGIC, 2, image.entry, e.SUPERVISOR, 0, 0)
         segments.append(("firmware information", Segment(dynamic_pa, dynamic, len(dynamic))))
@@ -188,6 +199,6 @@ def _find_tohost(hart, mem: Memory, image: Image) -> None:
     mem.pages[(tohost - RAM_BASE) >> e.PAGE_SHIFT] |= PAGE_TOHOST
 
 
-def new_hart() -> np.recarray:
+def new_hart() -> np.ndarray:
     """A zeroed record in an array of one; `[0]` is the hart."""
-    return np.zeros(1, HART).view(np.recarray)
+    return np.zeros(1, HART)

@@ -76,12 +76,13 @@ def _decode_entry(hart, mem, pc, offset):
 
 
 @njit
-def run(hart, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget):
+def run(harts, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget):
     """Execute up to `budget` steps.
 
     Parameters
     ----------
-    hart : record of dtype HART, changed in place
+    harts : (1,) of dtype HART, the hart's record, changed in place. An array, because Numba takes
+        30 times as long to accept a single record. watch_pc does not end the run at step first.
     ram8 ... log : the arrays of `Memory`
     budget : int64, steps; must not overflow when added to hart.steps
 
@@ -90,13 +91,13 @@ def run(hart, ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, budget)
     stop : int64, one of the STOP_ constants, also in hart.stop
     """
     mem = Memory(ram8, ram16, ram32, ram64, pages, code, disk, blocks, log)
+    hart = harts[0]
     x = hart.x
     row_mask = len(code) // ROW - 2  # a power of two of rows, and the one for single instructions
     single = (row_mask + 1) * ROW
     code[single + 1] = op.ROW_END
     code[single + 2] = op.ROW_END
     hart.stop = STOP_NONE
-    hart.first = hart.steps
     hart.end = hart.steps + budget
     hart.horizon = 0
     pc = hart.pc

@@ -56,7 +56,8 @@ from virtlab.isa.encoding import (
     USER,
 )
 from virtlab.machine.pmp import pmp_allows
-from virtlab.machine.state import DOUBLE, NO, PAGE_DIRTY, RAM_BASE, YES
+from virtlab.machine.ram import ram_store
+from virtlab.machine.state import DOUBLE, NO, RAM_BASE, YES
 
 i64 = np.int64
 LEVELS = 3
@@ -188,8 +189,7 @@ def walk_gstage(hart, mem, gva, gpa, access, as_access, tinst, execute_only):
             if _entry_offset(hart, table + index * 8, i64(STORE)) < 0:
                 access_fault(hart, as_access, gva)
                 return i64(0), i64(0)
-            mem.u64[offset >> 3] = pte | used
-            mem.pages[offset >> PAGE_SHIFT] |= PAGE_DIRTY
+            ram_store(hart, mem, offset, DOUBLE, pte | used)
         page = (ppn & ~inside) | ((gpa >> PAGE_SHIFT) & inside)
         return page << PAGE_SHIFT | gpa & ~PAGE_MASK, level
     _guest_page_fault(hart, as_access, gva, gpa, tinst)
@@ -268,8 +268,7 @@ def walk_stage1(hart, mem, va, access, mode, virt, execute_only):
             if _entry_offset(hart, pa, i64(STORE)) < 0:
                 access_fault(hart, access, va)
                 return i64(0), i64(0)
-            mem.u64[offset >> 3] = pte | used
-            mem.pages[offset >> PAGE_SHIFT] |= PAGE_DIRTY
+            ram_store(hart, mem, offset, DOUBLE, pte | used)
         page = (ppn & ~inside) | ((va >> PAGE_SHIFT) & inside)  # step 10
         return page << PAGE_SHIFT | va & ~PAGE_MASK, level
     _page_fault(hart, access, va)

@@ -44,6 +44,15 @@ def ram_load(mem, offset, n_bytes):
 
 
 @njit(inner=True)
+def ram_load_unaligned(mem, offset, n_bytes):
+    """The zero-extended value of 1 to 8 bytes at any offset."""
+    value = i64(0)
+    for k in range(n_bytes):
+        value |= i64(mem.u8[offset + k]) << (8 * k)
+    return value
+
+
+@njit(inner=True)
 def ram_store(hart, mem, offset, n_bytes, value):
     """Write 1, 2, 4 or 8 bytes at an aligned offset."""
     if n_bytes == 8:

@@ -5,7 +5,7 @@ the one before it and points to the same bytes for the others, so a thousand sna
 machine cost little more than one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,22 +17,28 @@ PAGE = 4096
 ZERO_PAGE = bytes(PAGE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The state at one step.
 
     hart : a copy of the record
     pages, blocks : bytes of each page of RAM and block of the disk (the last may be short)
-    console_bytes : how much of the console's text had been printed
-    actions_done : how many recorded inputs had been applied
+    log : a copy of the event log
+    console : what had been printed
+    typed : what had been typed and found no room in the UART yet
+    actions_done : how many recorded actions from outside had been done
+    history : how the machine came here; None in a snapshot that is itself part of a history
     """
 
     steps: int
-    hart: np.ndarray
-    pages: list[bytes]
-    blocks: list[bytes]
-    console_bytes: int
+    hart: np.ndarray = field(repr=False)
+    pages: list[bytes] = field(repr=False)
+    blocks: list[bytes] = field(repr=False)
+    log: np.ndarray = field(repr=False)
+    console: bytes = field(repr=False)
+    typed: bytes = field(repr=False)
     actions_done: int
+    history: object = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"snapshot at step {self.steps:,}"
@@ -47,16 +53,12 @@ def all_pages(data: np.ndarray) -> list[bytes]:
     return pages
 
 
-def loaded_pages(data: np.ndarray, flags: np.ndarray) -> list[bytes]:
-    """Like `all_pages` for RAM of which only the flagged pages may differ from zero."""
-    return _changed([ZERO_PAGE] * len(flags), data, flags)
-
-
 def _changed(before: list[bytes], data: np.ndarray, flags: np.ndarray) -> list[bytes]:
     """`before` with the flagged pages read anew."""
     pages = list(before)
     for k in np.flatnonzero(flags & PAGE_DIRTY).tolist():
-        pages[k] = data[k * PAGE : (k + 1) * PAGE].tobytes()
+        page = data[k * PAGE : (k + 1) * PAGE].tobytes()
+        pages[k] = ZERO_PAGE if page == ZERO_PAGE else page
     return pages
 
 
@@ -64,14 +66,32 @@ def _clear(flags: np.ndarray) -> None:
     flags &= 0xFF & ~PAGE_DIRTY
 
 
-def take(harts, mem: Memory, before: Snapshot, console_bytes: int, actions_done: int) -> Snapshot:
+def first(harts, mem: Memory) -> Snapshot:
+    """A snapshot of a machine that has just been switched on: only flagged pages are not zero."""
+    taken = Snapshot(
+        steps=0,
+        hart=harts.copy(),
+        pages=_changed([ZERO_PAGE] * len(mem.pages), mem.u8, mem.pages),
+        blocks=all_pages(mem.disk),
+        log=mem.log.copy(),
+        console=b"",
+        typed=b"",
+        actions_done=0,
+    )
+    _clear(mem.pages)
+    return taken
+
+
+def take(harts, mem: Memory, before: Snapshot, console, typed, actions_done: int) -> Snapshot:
     """A snapshot of now. `before` is the snapshot last taken or restored."""
     snapshot = Snapshot(
         steps=int(harts[0].steps),
         hart=harts.copy(),
         pages=_changed(before.pages, mem.u8, mem.pages),
         blocks=_changed(before.blocks, mem.disk, mem.blocks),
-        console_bytes=console_bytes,
+        log=mem.log.copy(),
+        console=bytes(console),
+        typed=bytes(typed),
         actions_done=actions_done,
     )
     _clear(mem.pages)
@@ -97,5 +117,6 @@ def restore(harts, mem: Memory, current: Snapshot, wanted: Snapshot) -> None:
     _write_back(mem.u8, mem.pages, current.pages, wanted.pages)
     _write_back(mem.disk, mem.blocks, current.blocks, wanted.blocks)
     harts[:] = wanted.hart
+    mem.log[:] = wanted.log
     forget_all_code(mem)
     mark_writable_dirty(harts[0], mem)

@@ -181,7 +181,9 @@ def remember_data(hart, mem, va, offset, level, writable):
     """Enter the page of `va`, found at `offset` in RAM, into the data TLB, for reads or writes."""
     k = (va >> PAGE_SHIFT) & (N_TLB - 1)
     tag = (va & PAGE_MASK) + hart.data_key
-    if hart.dtlb_add[k] != offset - va:  # the entry held another page: its rights go with it
+    # An entry that leads elsewhere loses its rights; so does one of another level, because fences
+    # of one address tell by the level whether an entry was cut from a superpage.
+    if hart.dtlb_add[k] != offset - va or hart.dtlb_level[k] != level:
         hart.dtlb_read[k] = EMPTY
         hart.dtlb_write[k] = EMPTY
         hart.dtlb_guarded[k] = EMPTY

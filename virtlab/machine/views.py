@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from virtlab.isa import encoding as e
+from virtlab.machine.arguments import U64, hex64, word
+from virtlab.machine.csr_fields import CsrValue
+from virtlab.machine.peek import peek_csr
 from virtlab.machine.state import (
     EVENT_CAUSE,
     EVENT_FROM,
@@ -38,13 +41,7 @@ _NUMBERS = {name: k for k, name in enumerate(REGISTER_NAMES)} | {f"x{k}": k for 
 _NUMBERS["fp"] = 8
 MODE_NAMES = {0: "U", 1: "S", 3: "M", 4: "VU", 5: "VS"}
 KINDS = ("exception", "interrupt", "return")
-U64 = (1 << 64) - 1
-
-
-def hex64(value: int) -> str:
-    """A 64-bit number in hex, an underscore after every four digits."""
-    digits = f"{value & U64:016x}"
-    return "0x" + "_".join(digits[k : k + 4] for k in range(0, 16, 4))
+MOST_TABLES = 8192  # a page table that maps 16 GiB in pages of 4 KiB has as many
 
 
 def mode_name(mode: int, virt: int) -> str:
@@ -71,7 +68,8 @@ class Registers(Mapping):
         return int(self._hart.x[self._number(name)]) & U64
 
     def __setitem__(self, name: str, value: int) -> None:
-        self._on_write(self._number(name), int(value))
+        number = self._number(name)
+        self._on_write(number, word(value, f"register {name}"))
 
     def __getattr__(self, name: str) -> int:
         if name not in _NUMBERS:
@@ -93,6 +91,47 @@ class Registers(Mapping):
             names = REGISTER_NAMES[k : k + 4]
             rows.append("  ".join(f"{name:>4} {hex64(self[name])}" for name in names))
         return "\n".join(rows)
+
+
+class Csrs:
+    """CSRs by name: `m.csr["mstatus"].fields`."""
+
+    def __init__(self, hart):
+        self._hart = hart
+
+    def __getitem__(self, name: str) -> CsrValue:
+        number = e.CSR_NUMBERS.get(name)
+        value = None if number is None else int(peek_csr(self._hart, np.int64(number)))
+        if value is None or int(self._hart.fault):
+            raise KeyError(f"{name!r} is no CSR of this machine, as for example mstatus or satp.")
+        return CsrValue(name, number, value & U64)
+
+
+def counters(hart) -> dict:
+    """Everything that the machine has counted since reset."""
+    traps = {e.cause_name(k): int(n) for k, n in enumerate(hart.exceptions) if n}
+    traps |= {e.cause_name(k | 1 << 63): int(n) for k, n in enumerate(hart.interrupts) if n}
+    steps, accesses = int(hart.steps), int(hart.data_accesses)
+    data_misses, fetch_misses = int(hart.data_misses), int(hart.fetch_misses)
+    return {
+        "steps": steps,
+        "instructions": steps - int(hart.not_retired),
+        "idle_steps": int(hart.idle_steps),
+        "traps": traps,
+        "data_accesses": accesses,
+        "tlb_hits": accesses + steps - data_misses - fetch_misses,
+        "tlb_misses": data_misses + fetch_misses,
+        "data_tlb_misses": data_misses,
+        "fetch_tlb_misses": fetch_misses,
+        "page_walks": int(hart.walks),
+        "walk_references": int(hart.walk_references),
+        "gstage_references": int(hart.gstage_references),
+        "device_reads": int(hart.device_reads),
+        "device_writes": int(hart.device_writes),
+        "disk_reads": int(hart.disk_reads),
+        "disk_writes": int(hart.disk_writes),
+        "sbi_calls": int(hart.sbi_calls),
+    }
 
 
 @dataclass(frozen=True)
@@ -192,35 +231,55 @@ class Mapping39:
 
 
 def mapped_ranges(read_entry, root: int) -> list[Mapping39]:
-    """Everything an Sv39 table at physical address `root` maps, in order of virtual address."""
+    """Everything an Sv39 table at physical address `root` maps, in order of virtual address.
+
+    Raises
+    ------
+    ValueError
+        more than 8,192 tables: it is no page table, or one that points to itself
+    """
     found: list[Mapping39] = []
-    _visit(read_entry, root, 2, 0, found)
+    tables = _leaves(read_entry, root, 2, 0, found, MOST_TABLES)
+    if tables < 0:
+        raise ValueError(
+            f"the page table at {root:#x} consists of more than {MOST_TABLES:,} tables; "
+            "it may point to itself."
+        )
     return found
 
 
-def _visit(read_entry, table: int, level: int, va: int, found: list[Mapping39]) -> None:
+def _leaves(read_entry, table: int, level: int, va: int, found: list, allowed: int) -> int:
+    """Append the ranges under one table to `found`; returns how many more tables may be read."""
     page_bytes = 1 << e.PAGE_SHIFT + 9 * level
+    allowed -= 1
     for index in range(512):
         pte = read_entry(table + 8 * index)
-        if pte is None or not pte & e.PTE_V:
+        if allowed < 0 or pte is None:
+            break
+        if not pte & e.PTE_V:
             continue
         pa = (pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT
         here = va | index * page_bytes
         if not pte & (e.PTE_R | e.PTE_W | e.PTE_X):
             if level > 0:
-                _visit(read_entry, pa, level - 1, here, found)
+                allowed = _leaves(read_entry, pa, level - 1, here, found, allowed)
             continue
         if here >> 38 & 1:
             here |= U64 & ~((1 << 39) - 1)
-        flags = flag_text(pte)
-        last = found[-1] if found else None
-        if (
-            last
-            and (last.level, last.flags) == (level, flags)
-            and last.va + last.size_bytes == here
-            and last.pa + last.size_bytes == pa
-        ):
-            size = last.size_bytes + page_bytes
-            found[-1] = Mapping39(last.va, last.pa, size, level, flags)
-        else:
-            found.append(Mapping39(here, pa, page_bytes, level, flags))
+        _append(found, Mapping39(here, pa, page_bytes, level, flag_text(pte)))
+    return allowed
+
+
+def _append(found: list[Mapping39], page: Mapping39) -> None:
+    """Add a page, to the range before it if it continues that one."""
+    last = found[-1] if found else None
+    if (
+        last
+        and (last.level, last.flags) == (page.level, page.flags)
+        and last.va + last.size_bytes == page.va
+        and last.pa + last.size_bytes == page.pa
+    ):
+        size = last.size_bytes + page.size_bytes
+        found[-1] = Mapping39(last.va, last.pa, size, page.level, page.flags)
+    else:
+        found.append(page)

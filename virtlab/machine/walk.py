@@ -3,10 +3,11 @@
 Written in plain Python from the manual, apart from the compiled walk, so that tests can hold the
 two against each other. Nothing is changed: accessed and dirty bits stay as they are.
 
-Source: Privileged ISA 20240411, "Virtual Address Translation Process" and "Two-Stage Address
-Translation".
+Source: Privileged ISA 20240411, "Virtual Address Translation Process", "Two-Stage Address
+Translation" and "Physical Memory Protection".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from virtlab.isa import encoding as e
@@ -75,7 +76,9 @@ def walk(hart, read_entry, va: int, access: str, mode: int, virt: bool) -> Walk:
     """
     result = Walk(va, access)
     try:
-        result.pa = _translate(hart, read_entry, result, mode, virt)
+        pa = _translate(hart, read_entry, result, mode, virt)
+        _check_pmp(hart, result, pa, 1, access, mode)
+        result.pa = pa
     except _WalkError as fault:
         result.fault = e.cause_name(fault.args[0])
     return result
@@ -106,6 +109,10 @@ def _stage1(hart, read_entry, result: Walk, atp: int, mode: int, virt: bool) -> 
     def locate(at: int) -> int:
         return _gstage(hart, read_entry, result, at, "load", True) if virt else at
 
+    def update(at: int) -> int:
+        unseen = Walk(result.va, result.access)
+        return _gstage(hart, read_entry, unseen, at, "store", True) if virt else at
+
     def refusal(pte: int, level: int) -> str:
         return (
             _not_allowed(pte, result.access, mxr)
@@ -115,7 +122,8 @@ def _stage1(hart, read_entry, result: Walk, atp: int, mode: int, virt: bool) -> 
 
     stage = "VS" if virt else "S"
     table = (atp & e.ATP_PPN) << e.PAGE_SHIFT
-    return _descend(read_entry, result, stage, table, result.va, locate, refusal, fault)
+    ways = _Ways(hart, read_entry, locate, update, refusal)
+    return _descend(ways, result, stage, table, result.va, result.access, fault)
 
 
 def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: bool = False) -> int:
@@ -133,22 +141,39 @@ def _gstage(hart, read_entry, result: Walk, gpa: int, access: str, implicit: boo
         return _not_allowed(pte, access, mxr) or closed or _unfit(pte, level, access, adue)
 
     table = (hgatp & e.ATP_PPN) << e.PAGE_SHIFT & ~0x3FFF
-    return _descend(read_entry, result, "G", table, gpa, lambda at: at, refusal, fault)
+    ways = _Ways(hart, read_entry, int, int, refusal)
+    return _descend(ways, result, "G", table, gpa, access, fault)
 
 
-def _descend(read_entry, result, stage, table, address, locate, refusal, fault) -> int:
+@dataclass
+class _Ways:
+    """How one stage gets at its entries.
+
+    locate, update : callables, from where an entry lies for this stage to where it lies in the
+        machine, for reading it and for setting its A and D
+    refusal : callable(pte, level), why a leaf may not be used, or ""
+    """
+
+    hart: object
+    read_entry: Callable
+    locate: Callable
+    update: Callable
+    refusal: Callable
+
+
+def _descend(ways: _Ways, result: Walk, stage: str, table: int, address: int, access, fault) -> int:
     """Follow the tables of one stage from the root at `table` to the leaf for `address`.
 
-    locate : callable, from where an entry lies for this stage to where it lies in the machine
-    refusal : callable(pte, level), why a leaf may not be used, or ""
-    fault : cause of the fault if it may not
+    fault : cause of the fault if a leaf may not be used
     """
     for level in (2, 1, 0):
         index = address >> 12 + 9 * level & 0x1FF
         if stage == "G" and level == 2:
             index = address >> 30  # the root of Sv39x4 has 2048 entries
-        pte_pa = locate(table + 8 * index)
-        pte = read_entry(pte_pa)
+        at = table + 8 * index
+        pte_pa = ways.locate(at)
+        _check_pmp(ways.hart, result, pte_pa, 8, "load", e.SUPERVISOR)
+        pte = ways.read_entry(pte_pa)
         if pte is None:
             raise _WalkError(ACCESS_FAULTS[result.access])
         step = (stage, level, table, index, pte_pa, pte, flag_text(pte))
@@ -159,12 +184,44 @@ def _descend(read_entry, result, stage, table, address, locate, refusal, fault) 
                 table = (pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT
                 continue
             problem = "a pointer at the last level"
-        problem = problem or refusal(pte, level)
+        problem = problem or ways.refusal(pte, level)
         result.steps.append(WalkStep(*step, problem or _leaf_text(level)))
         if problem:
             break
+        if not pte & e.PTE_A or (access == "store" and not pte & e.PTE_D):
+            _check_pmp(ways.hart, result, ways.update(at), 8, "store", e.SUPERVISOR)
         return _join(pte, address, level)
     raise _WalkError(fault)
+
+
+def _check_pmp(hart, result: Walk, pa: int, n_bytes: int, access: str, mode: int) -> None:
+    """The lowest-numbered PMP entry that matches a byte of the access decides."""
+    below = 0
+    for config, address in zip(hart.pmpcfg.tolist(), hart.pmpaddr.tolist(), strict=True):
+        low, high = _pmp_range(config >> e.PMP_A_SHIFT & 3, address, below)
+        below = address
+        if pa < high and pa + n_bytes > low:
+            right = {"load": e.PMP_R, "store": e.PMP_W, "fetch": e.PMP_X}[access]
+            inside = low <= pa and pa + n_bytes <= high
+            if inside and (config & right or (mode == e.MACHINE and not config & e.PMP_L)):
+                return
+            break
+    else:
+        if mode == e.MACHINE:
+            return
+    raise _WalkError(ACCESS_FAULTS[result.access])
+
+
+def _pmp_range(kind: int, address: int, below: int) -> tuple[int, int]:
+    """The bytes [low, high) that a PMP entry matches; `below` is the address in the one before."""
+    if kind == e.PMP_TOR:
+        return below << 2, address << 2 if address > below else 0
+    if kind == e.PMP_NA4:
+        return address << 2, address + 1 << 2
+    if kind == e.PMP_NAPOT:
+        size = (address ^ address + 1) + 1 << 2
+        return (address << 2) // size * size, ((address << 2) // size + 1) * size
+    return 0, 0
 
 
 def _wrong_mode(pte: int, access: str, user: bool, may_touch_user) -> str:

@@ -23,7 +23,13 @@ import numpy as np
 
 from virtlab._jit import njit
 from virtlab.machine.devices.plic import plic_set_line
-from virtlab.machine.ram import dma_written, in_ram, ram_load, ram_store
+from virtlab.machine.ram import (
+    dma_written,
+    in_ram,
+    ram_load,
+    ram_load_unaligned,
+    ram_store,
+)
 from virtlab.machine.state import BYTE, DOUBLE, HALF, NO, PAGE_DIRTY, RAM_BASE, WORD, YES
 
 i64 = np.int64
@@ -190,12 +196,15 @@ def serve_queue(hart, mem):
         return
     available = hart.blk_available - RAM_BASE
     used = hart.blk_used - RAM_BASE
-    done = i64(0)
-    while ram_load(mem, available + 2, HALF) != hart.blk_last_available & 0xFFFF:
+    done = ram_load(mem, available + 2, HALF) - hart.blk_last_available & 0xFFFF
+    if done > size:  # more requests than the ring has places for
+        _refuse(hart)
+        return
+    for _ in range(done):
         entry = hart.blk_last_available & (size - 1)
         head = ram_load(mem, available + 4 + 2 * entry, HALF)
         written = _serve_request(hart, mem, head)
-        if written < 0 or done > QUEUE_MAX:
+        if written < 0:
             _refuse(hart)
             return
         index = ram_load(mem, used + 2, HALF)
@@ -204,7 +213,6 @@ def serve_queue(hart, mem):
         ram_store(hart, mem, at + 4, WORD, written)
         ram_store(hart, mem, used + 2, HALF, index + 1)
         hart.blk_last_available += 1
-        done += 1
     if done and not ram_load(mem, available, HALF) & AVAIL_NO_INTERRUPT:
         hart.blk_interrupt |= 1
         plic_set_line(hart, i64(BLK_SOURCE), YES)
@@ -227,10 +235,10 @@ def _descriptor(hart, mem, index):
 def _serve_request(hart, mem, head):
     """Do one request. Returns the bytes written to RAM, -1 if the chain is malformed."""
     at, length, flags, link = _descriptor(hart, mem, head)
-    if length < 16 or at & 7 or flags & DESC_WRITE or not flags & DESC_NEXT:
+    if length < 16 or flags & DESC_WRITE or not flags & DESC_NEXT:
         return i64(-1)
-    kind = ram_load(mem, at, WORD)
-    position = ram_load(mem, at + 8, DOUBLE)
+    kind = ram_load_unaligned(mem, at, WORD)
+    position = ram_load_unaligned(mem, at + 8, DOUBLE)
     result = i64(RESULT_OK)
     if kind == REQUEST_IN or kind == REQUEST_OUT:
         if position < 0 or position > hart.disk_bytes // SECTOR_BYTES:
@@ -239,7 +247,7 @@ def _serve_request(hart, mem, head):
     elif kind != REQUEST_FLUSH and kind != REQUEST_GET_ID:
         result = i64(RESULT_UNSUPPORTED)
     written = i64(0)
-    for _ in range(QUEUE_MAX):
+    for _ in range(hart.blk_queue_size):  # a longer chain goes round in circles
         at, length, flags, following = _descriptor(hart, mem, link)
         if length < 0:
             return i64(-1)
