@@ -399,3 +399,34 @@ def near_words(seed: int, n: int) -> Corners:
 
 
 RETURNS = (encode("mret"), encode("sret"))
+
+
+def locked_pmp(seed: int) -> Corners:
+    """Random PMP entries, many of them locked, and M-mode accesses around their borders.
+
+    An image of its own, because only a reset unlocks an entry.
+    """
+    made = Corners()
+    code = made.code
+    rng = random.Random(seed)
+    for n in range(20):
+        k = n if n < 8 else rng.randrange(8)
+        address = DATA + rng.randrange(0, 4096, 4)
+        size = rng.choice([8, 16, 64, 512])
+        code.li(6, rng.choice([address >> 2, (address & -size) >> 2 | (size >> 3) - 1]))
+        code.op("csrrw", csr=CSR_NUMBERS[f"pmpaddr{k}"], rs1=6)
+        code.op("csrrs", rd=7, csr=CSR_NUMBERS[f"pmpaddr{k}"], rs1=0)
+        if n < 7:
+            continue
+        entries = rng.getrandbits(64) & 0x9F9F_9F9F_9F9F_9F9F & ~8  # entry 0 has no lower border
+        entries &= rng.getrandbits(64) | ~0x8080_8080_8080_8080  # a quarter of them locked
+        code.li(6, entries)
+        code.op("csrrw", csr=CSR_NUMBERS["pmpcfg0"], rs1=6)
+        code.op("csrrs", rd=7, csr=CSR_NUMBERS["pmpcfg0"], rs1=0)
+        for _ in range(12):
+            offset = address - MIDDLE + rng.choice([-8, -4, 0, 4, 8])
+            name = rng.choice(["ld", "lw", "lbu", "sw", "sd", "sb"])
+            step = {**LOADS, **STORES}[name]
+            offset = min(max(offset & -step, -2048), 2048 - step)
+            made.guarded(name, rd=RESULT, rs2=7, rs1=BUFFER, imm=offset)
+    return made

@@ -68,11 +68,13 @@ HLV = [row.name for row in INSTRUCTIONS if row.name.startswith("hlv")]
 HSV = [row.name for row in INSTRUCTIONS if row.name.startswith("hsv")]
 BRANCHES = "beq bne blt bge bltu bgeu".split()
 
-FREE = list(range(1, 8)) + [10, 11, 12, 13, 14, 15, 16, 17, 22, 23, 24]  # registers to write to
+FREE = list(range(1, 8)) + [10, 11, 12, 13, 14, 15, 16, 17, 22, 24]  # registers to write to
 FREE_COMPRESSED = [10, 11, 12, 13, 14, 15]
 POINTERS = {8: "data", 9: "alias", 18: "superpage", 19: "gigapage", 20: "odd"}
 CROSS = 21  # points to a page boundary that only crossing stores use
+COUNTER = 23  # of loops
 SCRATCH = 30
+CLINT_MSIP, CLINT_MTIMECMP = 0x200_0000, 0x200_4000
 
 CSR = CSR_NUMBERS
 UNCOMPARED = {CSR["cycle"], CSR["mcycle"], CSR["time"]}  # see differences.md
@@ -494,16 +496,24 @@ class Program:
             alu=5, branch=2, jump=1, memory=4, misaligned=1, cross_store=0.6, atomic=1.5, lr_sc=1.5,
             csr_read=1.5, csr_write=1, illegal=0.6, call=0.7, fence=0.7, returns=1, change_mode=1,
             swapped=0.3, patch=0.3, table=0.3, interrupt=0.3, hypervisor=0.3, wild=0.3, m_work=0.2,
-            mprv=0.2,
+            mprv=0.2, loop=0.7, wait=0.15, clint=0.1,
         )  # fmt: skip
         for name, factor in {
-            "user": dict(alu=3, branch=3, memory=2, atomic=3, lr_sc=3, patch=3, csr_write=0.2),
+            "user": dict(
+                alu=3, branch=3, memory=2, atomic=3, lr_sc=3, patch=4, csr_write=0.2, loop=4
+            ),
             "csr": dict(csr_read=6, csr_write=6, swapped=8, change_mode=2),
-            "modes": dict(call=4, returns=4, change_mode=4, csr_write=2, m_work=6),
-            "paging": dict(memory=4, misaligned=3, cross_store=3, table=10, mprv=6, atomic=2),
-            "virtual": dict(memory=3, hypervisor=12, table=8, cross_store=2, change_mode=3, mprv=4),
+            "modes": dict(call=4, returns=4, change_mode=4, csr_write=2, m_work=6, wait=6, clint=4),
+            "paging": dict(
+                memory=4, misaligned=3, cross_store=3, table=10, mprv=6, atomic=2, loop=2
+            ),
+            "virtual": dict(
+                memory=3, hypervisor=12, table=8, cross_store=2, change_mode=3, mprv=4, loop=2
+            ),
             "guest_csr": dict(csr_read=5, csr_write=5, change_mode=4, hypervisor=6, returns=3),
-            "interrupts": dict(interrupt=20, csr_write=2, change_mode=3, returns=2),
+            "interrupts": dict(
+                interrupt=20, csr_write=2, change_mode=3, returns=2, wait=4, clint=10
+            ),
             "pmp": dict(
                 memory=5, atomic=2, misaligned=0, cross_store=0, table=2, mprv=5, hypervisor=2
             ),
@@ -674,7 +684,7 @@ class Program:
         offset = self.offset(size)
         if rng.random() < 0.1:
             offset = min(offset + rng.randrange(size), 2047)
-        register = rng.choice([22, 23, 24])
+        register = rng.choice([22, 24])
         self.code.op("addi", rd=register, rs1=self.pointer(), imm=offset)
         return register
 
@@ -690,7 +700,7 @@ class Program:
         rng = self.rng
         size = rng.choice(["w", "d"])
         register = self.address(8)
-        self.guarded("lr." + size, rd=rng.choice(FREE[:-3]), rs1=register)
+        self.guarded("lr." + size, rd=rng.choice(FREE[:-2]), rs1=register)
         for _ in range(rng.randrange(3)):
             rng.choice([self.alu_instruction, self.alu_instruction, self.memory, self.csr_read])()
         if rng.random() < 0.2:
@@ -700,7 +710,7 @@ class Program:
             size = "w"
         if rng.random() < 0.1:
             size = "d" if size == "w" else "w"
-        rd = rng.choice(FREE[:-3])
+        rd = rng.choice(FREE[:-2])
         self.guarded("sc." + size, rd=rd, rs1=register, rs2=self.any_register())
 
     def csr_number(self) -> int:
@@ -884,19 +894,94 @@ class Program:
         self.guarded_block(emit)
 
     def patch(self):
-        """Overwrite an instruction ahead, order the fetch behind the store, and execute it."""
+        """Overwrite an instruction, order the fetch behind the store, and execute it."""
         rng, code = self.rng, self.code
         words = [BY_NAME[name].match | rng.choice(FREE) << 7 for name in ("addi", "xori", "ori")]
         word = rng.choice(words) | rng.getrandbits(12) << 20 | rng.choice(FREE) << 15
         code.li(6, word)
 
-        def emit():
+        def ahead():
             code.op("auipc", rd=7)
             distance = 12 if rng.random() < 0.8 else 16
             code.op("sw", rs1=7, rs2=6, imm=distance)
             code.op("fence.i")
             code.op("addi", rd=10, rs1=10, imm=rng.randrange(-2048, 2048))
             code.op("addi", rd=11, rs1=11, imm=rng.randrange(-2048, 2048))
+
+        def behind():  # the second time round, it has been executed and decoded before
+            code.li(COUNTER, 2)
+            code.op("auipc", rd=7)
+            code.op("addi", rd=10, rs1=10, imm=rng.randrange(-2048, 2048))
+            code.op("addi", rd=11, rs1=11, imm=rng.randrange(-2048, 2048))
+            code.op("sw", rs1=7, rs2=6, imm=rng.choice([4, 8]))
+            code.op("fence.i")
+            code.op("addi", rd=COUNTER, rs1=COUNTER, imm=-1)
+            code.op("bne", rs1=COUNTER, rs2=0, offset=-20)
+
+        self.guarded_block(rng.choice([ahead, behind]))
+
+    def loop(self):
+        """Do the same a few times, so that translations and decoded instructions are met again."""
+        rng, code = self.rng, self.code
+        code.li(COUNTER, rng.randrange(2, 5))
+        start = code.here
+        for _ in range(rng.randrange(1, 4)):
+            rng.choice([self.alu, self.alu, self.memory, self.csr_read, self.atomic])()
+        code.op("addi", rd=COUNTER, rs1=COUNTER, imm=-1)
+        code.op("bne", rs1=COUNTER, rs2=0, offset=start - code.here)
+
+    def wait(self):
+        """From M-mode into WFI in another mode, where it traps or finds an interrupt pending."""
+        rng, code = self.rng, self.code
+        mode = rng.choice(self.modes)
+        traps = 1 << 21 if mode == VS_MODE or rng.random() < 0.3 else 0  # TW
+        if mode == VS_MODE and rng.random() < 0.5:
+            traps = 0  # VTW does it
+
+        def emit():
+            code.op("csrrci", csr=CSR["mstatus"], zimm=10)
+            code.op("csrrsi", csr=CSR["mideleg"], zimm=2)
+            code.op("csrrwi", csr=CSR["mie"], zimm=2)
+            code.op("csrrwi", csr=CSR["mip"], zimm=2)
+            if mode != M_MODE:
+                code.li(SCRATCH, 1 << 21)
+                code.op("csrrs", csr=CSR["hstatus"], rs1=SCRATCH)
+                code.li(SCRATCH, 3 << 11 | 1 << 39 | 1 << 21)
+                code.op("csrrc", csr=CSR["mstatus"], rs1=SCRATCH)
+                code.li(SCRATCH, (mode & 3) << 11 | (mode >> 2) << 39 | traps)
+                code.op("csrrs", csr=CSR["mstatus"], rs1=SCRATCH)
+                code.op("addi", rd=29, rs1=27, imm=-4)
+                self.address_for(29, mode)
+                code.op("csrrw", csr=CSR["mepc"], rs1=29)
+                code.op("mret")
+            code.op("wfi")
+
+        self.guarded_block(emit)
+        if traps:
+            self.code.li(17, SERVICE)
+            self.guarded("ecall")
+            code.li(7, 1 << 21)
+            self.guarded("csrrc", csr=CSR["mstatus"], rs1=7)
+
+    def clint(self):
+        """In M-mode: raise an interrupt through the CLINT, take it, and lower it."""
+        rng, code = self.rng, self.code
+        address, name = rng.choice([(CLINT_MSIP, "sw"), (CLINT_MTIMECMP, "sd")])
+        raised, lowered = (1, 0) if address == CLINT_MSIP else (0, MASK64)
+
+        def emit():
+            code.op("csrrci", csr=CSR["mstatus"], zimm=8)
+            code.li(7, rng.getrandbits(13))
+            code.op("csrrw", csr=CSR["mie"], rs1=7)
+            code.li(6, address)
+            code.li(7, raised)
+            code.op(name, rs1=6, rs2=7)
+            code.op("csrrs", rd=10, csr=CSR["mip"], rs1=0)
+            code.op("csrrsi", csr=CSR["mstatus"], zimm=8)
+            code.op("csrrci", csr=CSR["mstatus"], zimm=8)
+            code.li(7, lowered)
+            code.op(name, rs1=6, rs2=7)
+            code.op("csrrs", rd=10, csr=CSR["mip"], rs1=0)
 
         self.guarded_block(emit)
 
@@ -963,7 +1048,7 @@ class Program:
             if rng.random() < 0.6:
                 name = rng.choice(HLV)
                 size = {"b": 1, "h": 2, "w": 4, "d": 8}[name.split(".")[1][0]]
-                self.guarded(name, rd=rng.choice(FREE[:-3]), rs1=self.address(size))
+                self.guarded(name, rd=rng.choice(FREE[:-2]), rs1=self.address(size))
             else:
                 name = rng.choice(HSV)
                 size = {"b": 1, "h": 2, "w": 4, "d": 8}[name.split(".")[1][0]]
@@ -989,7 +1074,7 @@ class Program:
         def emit():
             code.op("csrrc", csr=CSR["mstatus"], rs1=6)
             code.op("csrrs", rd=28, csr=CSR["mstatus"], rs1=7)
-            code.op(name, rd=rng.choice(FREE[:-3]), rs1=register, rs2=10)
+            code.op(name, rd=rng.choice(FREE[:-2]), rs1=register, rs2=10)
 
         self.guarded_block(emit)
         code.li(6, 1 << 17)
