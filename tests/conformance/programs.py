@@ -106,6 +106,7 @@ SWAPPED = (  # written, read and restored in M-mode in one breath
     "mtvec stvec vstvec satp vsatp hgatp medeleg hedeleg pmpcfg0 pmpaddr3 pmpaddr9 hstatus vsstatus"
     " menvcfg henvcfg hvip sstatus"
 ).split()
+OTHERWISE_READ = ("hpm", "mhpm", "pmp", "marchid", "mimpid", "tselect", "tdata")
 READ_ONLY = "mvendorid mhartid mconfigptr hgeip instret".split()
 INTERRUPT_BITS = "mip sip vsip hip hvip".split()
 STATUS_BITS = [1, 3, 5, 7, 8, 11, 12, 17, 18, 19, 20, 22, 38, 39]  # of mstatus: no FS, VS, XS, TW
@@ -718,7 +719,7 @@ class Program:
         kind = rng.random()
         if kind < 0.12:
             return rng.choice(ABSENT)
-        names = [n for n in CSR if not n.startswith(("hpm", "mhpm", "pmp", "marchid", "mimpid"))]
+        names = [name for name in CSR if not name.startswith(OTHERWISE_READ)]
         if kind < 0.2:
             names = ["pmpcfg0", "pmpcfg2", "pmpaddr0", "pmpaddr15", "mhpmcounter3", "mhpmevent31"]
         return CSR[rng.choice(names)]

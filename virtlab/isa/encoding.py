@@ -232,6 +232,10 @@ MTINST = 0x34A
 MTVAL2 = 0x34B
 PMPCFG0 = 0x3A0
 PMPADDR0 = 0x3B0
+TSELECT = 0x7A0  # of the debug specification, "Trigger Registers"
+TDATA1 = 0x7A1
+TDATA2 = 0x7A2
+TDATA3 = 0x7A3
 MCYCLE = 0xB00
 MINSTRET = 0xB02
 MHPMCOUNTER3 = 0xB03
@@ -247,7 +251,7 @@ _NAMED = (
     "vstimecmp vsatp hstatus hedeleg hideleg hie htimedelta hcounteren hgeie henvcfg "
     "htval hip hvip htinst hgatp hgeip mstatus misa medeleg mideleg mie mtvec mcounteren "
     "menvcfg mcountinhibit mscratch mepc mcause mtval mip mtinst mtval2 mcycle minstret "
-    "mvendorid marchid mimpid mhartid mconfigptr"
+    "mvendorid marchid mimpid mhartid mconfigptr tselect tdata1 tdata2 tdata3"
 ).split()
 CSR_NUMBERS: dict[str, int] = {name: globals()[name.upper()] for name in _NAMED}
 CSR_NUMBERS.update({f"pmpcfg{2 * k}": PMPCFG0 + 2 * k for k in range(2)})

@@ -147,8 +147,10 @@ def _instret(hart):
 
 
 @njit(inner=True)
-def _is_absent_pmp(number):
-    """PMP entries 16 to 63: their registers exist and read as zero."""
+def _is_always_zero(number):
+    """Registers of PMP entries 16 to 63; tselect to tdata3, which thereby say: no triggers."""
+    if e.TSELECT <= number <= e.TDATA3:
+        return True
     if e.PMPCFG0 + 4 <= number < e.PMPCFG0 + 16:
         return number & 1 == 0
     return e.PMPADDR0 + N_PMP <= number < e.PMPADDR0 + 64
@@ -287,7 +289,7 @@ def read_csr(hart, number):
         return _pmpcfg(hart, 4 * (number - e.PMPCFG0))
     if e.PMPADDR0 <= number < e.PMPADDR0 + N_PMP:
         return hart.pmpaddr[number - e.PMPADDR0]
-    if _is_absent_pmp(number):
+    if _is_always_zero(number):
         return i64(0)
     if e.MVENDORID <= number <= e.MCONFIGPTR:
         return i64(0)
