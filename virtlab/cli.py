@@ -11,8 +11,10 @@ Ctrl-C.
 
 import argparse
 import contextlib
+import io
 import json
 import os
+import re
 import select
 import sys
 import time
@@ -25,23 +27,44 @@ BAD_CALL = 2
 NOT_ENDED = 124
 INTERRUPTED = 130
 IDLE_SECONDS = 60.0  # of guest time without output, after the last input, that count as waiting
+IDLE_SHARE = 0.9  # ... if the guest slept through this much of them
 IDLE_POLL_S = 0.02
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "e": "\x1b", "0": "\0", "\\": "\\"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a guest may print what the terminal cannot
         return options.action(options)
-    except (ValueError, TypeError, OSError) as error:
-        print(f"virtlab {options.command}: {error}", file=sys.stderr)
-        return BAD_CALL
     except BrokenPipeError:
+        # Nobody reads on; and Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOT_ENDED
+    except KeyboardInterrupt:
+        print(f"\nvirtlab {options.command}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"virtlab {options.command}: {where}{error.strerror or error}.", file=sys.stderr)
+        return BAD_CALL
+    except (ValueError, TypeError) as error:
+        print(f"virtlab {options.command}: {str(error).rstrip('.')}.", file=sys.stderr)
+        return BAD_CALL
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes in the call are answered as mistakes in files are: with one sentence."""
+
+    def error(self, message: str):
+        self.exit(BAD_CALL, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="virtlab", description="Run RISC-V guests.")
+    parser = _Parser(prog="virtlab", description="Run RISC-V guests.")
     parser.add_argument("--version", action="version", version=f"virtlab {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run a guest; its exit code becomes the command's")
@@ -59,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--input",
         metavar="TEXT|-",
-        help=r"type this (\n, \t, \xNN and \\ as in C); - types what standard input says; "
+        help=r"type this (\n, \r, \t, \e, \0, \xNN, \\ as in C); - types what standard input says; "
         "without it a terminal is connected to the guest",
     )
     run.add_argument("--max-instructions", type=_whole, metavar="N", help="stop after N steps")
@@ -157,17 +180,19 @@ class _Session:
         self.limit = limit
         self.shown = 0
         self.quiet_since = 0.0
+        self.slept_before = self.steps_before = 0
         self.closed = False
 
     def show(self) -> None:
         """Print what the guest has printed since the last time."""
         text = self.m.console
+        if self.m.exit_code is None:
+            text = text.removesuffix("\ufffd")  # a character of which half has been printed
         if len(text) > self.shown:
-            with contextlib.suppress(UnicodeEncodeError):
-                self.out.write(text[self.shown :])
+            self.out.write(text[self.shown :])
             self.out.flush()
             self.shown = len(text)
-            self.quiet_since = self.m.seconds
+            self._look_anew()
 
     def run(self) -> tuple[int, str]:
         """Run to the end. Returns the exit code, and a message if the guest did not end itself."""
@@ -182,7 +207,7 @@ class _Session:
             stop = m.run(left, until=Event.IDLE if self.terminal else None)
             self.show()
             if stop.reason == "exit":
-                return m.exit_code & 0xFF, ""
+                return m.exit_code & 0xFF or int(m.exit_code != 0), ""
             if stop.reason == "reset":
                 return 0, "the guest asked for a reboot"
             if self.terminal:
@@ -195,13 +220,27 @@ class _Session:
         """True if the guest's clock has overtaken the one on the wall."""
         return self.m.seconds > time.perf_counter() - clock
 
+    def _look_anew(self) -> None:
+        """From now on the guest may be found to be waiting in vain."""
+        self.quiet_since = self.m.seconds
+        self.slept_before = self.m.counters["idle_steps"]
+        self.steps_before = self.m.steps
+
     def _hopeless(self) -> bool:
-        """All input has been read, and the guest has only slept since it printed something."""
+        """All input has been read, and for a long time the guest has slept and printed nothing.
+
+        A guest that wakes for each tick of a timer, to find nothing to do, is waiting too.
+        """
         m = self.m
-        if not m.waiting or m.unread_input:
-            self.quiet_since = max(self.quiet_since, 0.0) if m.waiting else m.seconds
+        if m.unread_input:
+            self._look_anew()
             return False
-        return m.seconds - self.quiet_since > IDLE_SECONDS
+        if m.seconds - self.quiet_since <= IDLE_SECONDS:
+            return False
+        slept = m.counters["idle_steps"] - self.slept_before
+        worked = m.steps - self.steps_before
+        self._look_anew()
+        return slept > IDLE_SHARE * (slept + worked)
 
     def _read_keys(self, wait: float) -> None:
         if self.closed:
@@ -216,18 +255,24 @@ class _Session:
 
 def _input(wanted: str | None) -> tuple[str, bool]:
     """(text to type, whether a terminal is connected)."""
+    terminal = sys.stdin is not None and sys.stdin.isatty()
     if wanted is None:
-        return "", sys.stdin is not None and sys.stdin.isatty()
+        return "", terminal
     if wanted == "-":
-        return ("", True) if sys.stdin.isatty() else (sys.stdin.read(), False)
-    return _unescape(wanted), False
+        return ("", True) if terminal else (sys.stdin.read() if sys.stdin else "", False)
+    return re.sub(r"\\(x[0-9a-fA-F]{2}|.?)", _escaped, wanted, flags=re.DOTALL), False
 
 
-def _unescape(text: str) -> str:
-    try:
-        return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"--input {text!r}: {error.reason} at position {error.start}.") from None
+def _escaped(found: re.Match) -> str:
+    code = found[1]
+    if len(code) == 3:
+        return chr(int(code[1:], 16))
+    if code not in ESCAPES:
+        raise ValueError(
+            f"--input: {found[0]!r} at position {found.start()} is not known; accepted are "
+            r"\n, \r, \t, \e, \0, \xNN and \\."
+        )
+    return ESCAPES[code]
 
 
 @contextlib.contextmanager
@@ -263,7 +308,7 @@ def _asm(options) -> int:
     if options.file == "-":
         text = sys.stdin.read()
     else:
-        text = Path(options.file).read_text(encoding="utf-8")
+        text = Path(options.file).read_text(encoding="utf-8", errors="replace")
     program = assemble(text, options.base)
     if options.output:
         flat = options.output.endswith(".bin")
