@@ -1,18 +1,16 @@
-"""Guests and images that mean harm leave the process sound.
+"""A guest that reads and writes everywhere, in random modes and with random page tables.
 
-The machine's arrays are laid into larger ones whose margins hold a pattern. Whatever a guest does,
-the margins must keep it: no access ever leaves RAM, the disk, or the decoded code.
+The machine's arrays are laid into larger ones whose margins hold a pattern. Whatever the guest
+does, the margins must keep it: no access ever leaves RAM, the disk, or the decoded code.
 """
 
 import random
-import struct
 
 import numpy as np
 import pytest
 
 from virtlab.isa.assembler import assemble
-from virtlab.isa.elf_writer import program_to_elf
-from virtlab.machine import ImageError, Machine
+from virtlab.machine import Machine
 from virtlab.machine import machine as machine_module
 from virtlab.machine.state import RAM_BASE, new_memory
 
@@ -20,8 +18,7 @@ RAM = 1 << 20
 MARGIN = 1 << 16  # bytes before and behind each array
 PATTERN = 0xA5
 STEPS = 200_000
-N_GUESTS = 24
-N_IMAGES = 1500
+N_GUESTS = 16
 
 # Accesses of every width at addresses of every kind, in a mode and with tables the host chooses.
 # a2: state of the dice; a3: mstatus to begin with; a4: satp; a5: hgatp; a6: vsatp
@@ -188,62 +185,3 @@ def test_a_guest_that_reads_and_writes_everywhere(guest, seed, margins):
         machine.run(STEPS)
         assert margins.intact()
         assert 0 <= machine.steps <= STEPS
-
-
-@pytest.mark.parametrize("guest", range(8))
-def test_random_bytes_as_a_program(guest, seed, margins):
-    rng = random.Random(seed * 8 + guest)
-    machine = Machine(ram=RAM, firmware="none", disk=bytes(1 << 16), record=False)
-    for _ in range(20):
-        machine.load_flat(rng.randbytes(RAM // 4))
-        for number in range(1, 32):
-            machine.registers[f"x{number}"] = rng.choice(
-                [rng.getrandbits(64), RAM_BASE + rng.randrange(RAM), rng.getrandbits(12)]
-            )
-        machine.run(5_000)
-        assert margins.intact()
-
-
-def damaged(rng: random.Random, data: bytes) -> bytes:
-    """The image with some bytes of its headers changed, its end cut off, or both."""
-    image = bytearray(data)
-    for _ in range(rng.randrange(1, 5)):
-        kind = rng.random()
-        if kind < 0.5:  # the file header and the program header
-            image[rng.randrange(min(128, len(image)))] = rng.getrandbits(8)
-        elif kind < 0.7:  # a field that means an offset, a size or an address
-            at = rng.choice([24, 32, 40, 72, 80, 88, 96, 104])
-            value = rng.choice([0, 1, 1 << 63, (1 << 64) - 1, rng.getrandbits(64), len(image)])
-            if at + 8 <= len(image):
-                struct.pack_into("<Q", image, at, value)
-        elif kind < 0.85:
-            image[rng.randrange(len(image))] = rng.getrandbits(8)
-        else:
-            del image[rng.randrange(1, len(image)) :]
-    return bytes(image)
-
-
-def test_damaged_images_are_refused_in_one_sentence(seed):
-    rng = random.Random(seed)
-    good = program_to_elf(assemble("_start:\n  li a0, 1\nhere:\n  j here\ntohost: .dword 0"))
-    machine = Machine(ram=RAM, record=False)
-    refused = 0
-    for _ in range(N_IMAGES):
-        try:
-            machine.load(damaged(rng, good))
-        except ImageError as error:
-            refused += 1
-            message = str(error)
-            assert "\n" not in message and message.endswith(".") and len(message) < 300
-        else:
-            machine.run(100)
-    assert N_IMAGES // 4 < refused < N_IMAGES
-
-
-def test_random_bytes_are_no_image(seed):
-    rng = random.Random(seed)
-    machine = Machine(ram=RAM, record=False)
-    for length in (0, 1, 3, 4, 63, 64, 65, 1000):
-        for start in (b"", b"\x7fELF", b"\x7fELF\x02\x01\x01"):
-            with pytest.raises(ImageError, match=r"\.$"):
-                machine.load((start + rng.randbytes(1000))[:length])
