@@ -80,10 +80,10 @@ def busy(**options) -> Machine:
     return m
 
 
-def pith() -> Machine:
+def pith(typed: str = "pgfault\ndiskread\nforkwait\n") -> Machine:
     m = Machine(ram="32M", firmware="sbi", disk=guests.disk("pith")).load(guests.path("pith"))
     m.run(until="$ ")
-    m.type("pgfault\ndiskread\nforkwait\n")
+    m.type(typed)
     return m
 
 

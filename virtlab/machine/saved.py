@@ -117,7 +117,7 @@ def read_saved(path) -> Saved:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error}).") from None
     except KeyError as error:
         raise ValueError(f"{path}: not a saved machine, it lacks {error}.") from None
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive can make its reader fail in any way
         raise ValueError(f"{path}: not a saved machine ({error}).") from None
 
 
