@@ -52,6 +52,9 @@ ALL_HARTS = -1
 
 RESET_SHUTDOWN = 0
 RESET_WARM = 2
+REASON_FAILURE = 1  # 0 is none; later numbers are reserved or some other implementation's
+SUSPEND_RETENTIVE = 0
+SUSPEND_NON_RETENTIVE = 0x8000_0000
 
 
 @njit(inner=True)
@@ -158,10 +161,12 @@ def _hart_state(hart, function):
     elif function == 2:
         if hart.x[A0] != 0:
             error = i64(INVALID_PARAMETER)
-    elif hart.x[A0] & 0xFFFF_FFFF == 0:  # default retentive suspend: what WFI does
+    elif hart.x[A0] & 0xFFFF_FFFF == SUSPEND_RETENTIVE:  # what WFI does
         hart.waiting = 1
-    else:
+    elif hart.x[A0] & 0xFFFF_FFFF == SUSPEND_NON_RETENTIVE:
         error = i64(NOT_SUPPORTED)
+    else:
+        error = i64(INVALID_PARAMETER)
     _answer(hart, error, value)
 
 
@@ -169,13 +174,13 @@ def _hart_state(hart, function):
 def _system_reset(hart):
     kind = hart.x[A0] & 0xFFFF_FFFF
     reason = hart.x[A1] & 0xFFFF_FFFF
-    if kind == RESET_SHUTDOWN:
+    if kind > RESET_WARM or reason > REASON_FAILURE:
+        _answer(hart, i64(INVALID_PARAMETER), i64(0))
+    elif kind == RESET_SHUTDOWN:
         hart.exit_code = i64(reason != 0)
         hart.stop = STOP_EXIT
-    elif kind <= RESET_WARM:
-        hart.stop = STOP_RESET
     else:
-        _answer(hart, i64(INVALID_PARAMETER), i64(0))
+        hart.stop = STOP_RESET
 
 
 @njit(inner=True)
