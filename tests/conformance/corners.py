@@ -10,9 +10,10 @@ memory. Registers while they run:
 import random
 
 from tests.conformance import runtime
+from tests.conformance.choices import CORNERS, HLV, HSV, LOADS, STORES
 from tests.conformance.code import MASK64, Code, encode
 from tests.conformance.harness import Image, image
-from tests.conformance.programs import CORNERS, HLV, HSV, LOADS, SERVICE, STORES
+from tests.conformance.runtime import SERVICE
 from virtlab.isa.encoding import CSR_NUMBERS
 from virtlab.isa.instructions import BY_NAME, INSTRUCTIONS, Instruction
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.conformance import runtime, spike
+from tests.conformance.choices import BATCH, UNCOMPARED
 from tests.conformance.code import elf
-from tests.conformance.programs import BATCH, UNCOMPARED, Program, slot_of
+from tests.conformance.programs import Program, slot_of
 from tests.conformance.tracer import follow
 from virtlab.isa.disassembler import disassemble
 from virtlab.machine import Machine

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conformance import corners, harness
-from tests.conformance.programs import BATCH, PROFILES
+from tests.conformance.choices import BATCH, PROFILES
 from virtlab.isa.instructions import INSTRUCTIONS
 
 pytestmark = pytest.mark.spike
