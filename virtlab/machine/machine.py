@@ -505,7 +505,7 @@ class Machine:
             if atp >> e.ATP_MODE_SHIFT == 0:
                 return []
             root = (atp & e.ATP_PPN) << e.PAGE_SHIFT
-        return views.mapped_ranges(self.memory.entry, arguments.whole(root, "root"))
+        return views.mapped_ranges(self.memory.table, arguments.whole(root, "root"))
 
     @property
     def counters(self) -> dict:

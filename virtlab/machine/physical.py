@@ -45,3 +45,10 @@ class PhysicalMemory:
             return None
         at = pa - RAM_BASE
         return int.from_bytes(self._u8[at : at + 8].tobytes(), "little")
+
+    def table(self, pa: int) -> np.ndarray | None:
+        """The 512 page-table entries at `pa`, (512,) uint64, or None if they are not in RAM."""
+        if not self.holds(pa, 4096):
+            return None
+        at = pa - RAM_BASE
+        return np.frombuffer(self._u8[at : at + 4096].tobytes(), np.uint64)

@@ -230,8 +230,10 @@ class Mapping39:
     flags: str
 
 
-def mapped_ranges(read_entry, root: int) -> list[Mapping39]:
+def mapped_ranges(read_table, root: int) -> list[Mapping39]:
     """Everything an Sv39 table at physical address `root` maps, in order of virtual address.
+
+    read_table : callable, physical address to the 512 entries there, (512,) uint64, or None
 
     Raises
     ------
@@ -239,8 +241,7 @@ def mapped_ranges(read_entry, root: int) -> list[Mapping39]:
         more than 8,192 tables: it is no page table, or one that points to itself
     """
     found: list[Mapping39] = []
-    tables = _leaves(read_entry, root, 2, 0, found, MOST_TABLES)
-    if tables < 0:
+    if _leaves(read_table, root, 2, 0, found, MOST_TABLES) < 0:
         raise ValueError(
             f"the page table at {root:#x} consists of more than {MOST_TABLES:,} tables; "
             "it may point to itself."
@@ -248,21 +249,23 @@ def mapped_ranges(read_entry, root: int) -> list[Mapping39]:
     return found
 
 
-def _leaves(read_entry, table: int, level: int, va: int, found: list, allowed: int) -> int:
+def _leaves(read_table, table: int, level: int, va: int, found: list, allowed: int) -> int:
     """Append the ranges under one table to `found`; returns how many more tables may be read."""
     page_bytes = 1 << e.PAGE_SHIFT + 9 * level
+    entries = read_table(table)
     allowed -= 1
-    for index in range(512):
-        pte = read_entry(table + 8 * index)
-        if allowed < 0 or pte is None:
+    if entries is None:
+        return allowed
+    leaf = entries & (e.PTE_R | e.PTE_W | e.PTE_X) != 0
+    used = (entries & e.PTE_V != 0) & (leaf if level == 0 else True)
+    for index in np.flatnonzero(used).tolist():
+        if allowed < 0:
             break
-        if not pte & e.PTE_V:
-            continue
+        pte = int(entries[index])
         pa = (pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT
         here = va | index * page_bytes
-        if not pte & (e.PTE_R | e.PTE_W | e.PTE_X):
-            if level > 0:
-                allowed = _leaves(read_entry, pa, level - 1, here, found, allowed)
+        if not leaf[index]:
+            allowed = _leaves(read_table, pa, level - 1, here, found, allowed)
             continue
         if here >> 38 & 1:
             here |= U64 & ~((1 << 39) - 1)
