@@ -13,7 +13,7 @@ import collections
 import random
 
 import numpy as np
-from stories import RAM, U64, catch, machine, run_to
+from stories import RAM, U64, catch, enter, machine, run_to
 
 from virtlab.isa import encoding as e
 from virtlab.isa.encoding import PTE_A, PTE_D, PTE_R, PTE_U, PTE_V, PTE_W, PTE_X
@@ -224,3 +224,110 @@ def test_the_compiled_walk_does_what_the_plain_walk_says(seed):
     assert seen >= {("S", False), ("S", True), ("VS", False), ("GVS", False), ("GVS", True)}
     faults = {fault for _, _, fault in outcomes if isinstance(fault, str)}
     assert len(faults) == 9, faults
+
+
+# Two stories in which an entry of a table is more than an entry of a table.
+
+
+def test_a_fence_of_one_address_forgets_the_superpage_whose_slot_a_small_page_has_used():
+    """Pages A and B use one slot and lie equally far from their addresses: A is cut from a
+    superpage, B is small. The fence names another page of A's superpage."""
+    m = machine(
+        f"""
+        {catch("trap")}
+        la    t0, root
+        li    t1, 0x200000cf         # 0x8000_0000: a page of 1 GiB
+        sd    t1, 16(t0)
+        la    t1, middle             # 0xc000_0000: the next table
+        srli  t1, t1, 2
+        ori   t1, t1, 1
+        sd    t1, 24(t0)
+        la    t0, middle             # 0xc020_0000: 2 MiB at 0x8020_0000
+        li    t1, 0x200800cf
+        sd    t1, 8(t0)
+        la    t1, leaves             # 0xc040_0000: a table of small pages
+        srli  t1, t1, 2
+        ori   t1, t1, 1
+        sd    t1, 16(t0)
+        la    t0, leaves             # its first page lies at 0x8040_0000
+        li    t1, 0x201000cf
+        sd    t1, 0(t0)
+        la    t0, root
+        srli  t0, t0, 12
+        li    t1, {SV39}
+        or    t0, t0, t1
+        csrw  satp, t0
+        {enter("S")}
+begin:  li    s0, 0xc0200000
+        li    s1, 0xc0400000
+        lw    a0, 0(s0)              # A: read through the superpage
+        sw    zero, 0(s1)            # B: written, in the same slot
+        la    t0, middle
+        li    t1, 0x201800cf         # the superpage moves to 0x8060_0000
+        sd    t1, 8(t0)
+        li    t0, 0xc0201000
+        sfence.vma t0, zero
+        lw    a1, 0(s0)
+done:   j     done
+trap:   j     trap
+        .balign 4096
+root:   .zero 4096
+middle: .zero 4096
+leaves: .zero 4096
+        """,
+        ram="16M",
+    )
+    m.memory.write(0x8020_0000, b"\x01")
+    m.memory.write(0x8060_0000, b"\x02")
+    run_to(m, "done")
+    assert (m.registers.a0, m.registers.a1) == (1, 2)
+
+
+def test_an_entry_that_is_executed_changes_when_hardware_sets_its_accessed_bit():
+    """The low word of entry 0x...13 (U, R, V) is an addi; with A set it is no instruction."""
+    m = machine(
+        f"""
+        {catch("trap")}
+        la    t0, root
+        la    t1, middle
+        srli  t1, t1, 2
+        ori   t1, t1, 1
+        sd    t1, 0(t0)
+        la    t0, middle
+        la    t1, leaves
+        srli  t1, t1, 2
+        ori   t1, t1, 1
+        sd    t1, 0(t0)
+        la    t0, leaves
+        li    t1, 0x20020013         # the page at 0x8008_0000
+        sd    t1, 0(t0)
+        la    s0, leaves
+        li    s1, 0
+again:  jr    s0                     # executes the entry, and traps behind it or at it
+trap:   csrr  t1, mepc
+        sub   t1, t1, s0
+        bnez  s1, done
+        mv    a0, t1
+        li    s1, 1
+        la    t0, root
+        srli  t0, t0, 12
+        li    t1, {SV39}
+        or    t0, t0, t1
+        csrw  satp, t0
+        li    t0, {e.MSTATUS_MPP}
+        csrc  mstatus, t0
+        li    t0, {e.MSTATUS_MPRV}   # loads are the user's, through the table
+        csrs  mstatus, t0
+        lbu   t1, 0(zero)
+        csrc  mstatus, t0
+        j     again
+done:   j     done
+        .balign 4096
+root:   .zero 4096
+middle: .zero 4096
+leaves: .zero 4096
+        """
+    )
+    run_to(m, "done")
+    assert m.memory.entry(m.symbols["leaves"]) == 0x2002_0053
+    assert (m.registers.a0, m.registers.t1) == (4, 0)
