@@ -10,6 +10,7 @@ import pytest
 from stories import RAM, assert_same, differences, machine, state
 from test_replay import BUSY, busy, pith
 
+from virtlab.isa.assembler import assemble
 from virtlab.machine import Machine, Snapshot
 
 
@@ -303,3 +304,17 @@ def test_memory_that_was_set_survives_a_restore_of_the_step_before():
     m.run(10)
     m.restore(taken)
     assert m.memory.read(RAM + 0x8000, 3) == b"one"
+
+
+def test_a_snapshot_of_another_image_brings_that_image_with_it():
+    m = machine("first: addi s0, s0, 1\n j first")
+    m.run(100)
+    taken = m.snapshot()
+    m.load(assemble("second: addi s1, s1, 1\n j second"))
+    m.run(100)
+    m.restore(taken)
+    assert "first" in m.symbols and m.registers.s0 == 50
+    m.goto(50)
+    assert (m.registers.s0, m.registers.s1) == (25, 0)
+    m.reset().run(10)
+    assert m.registers.s0 == 5

@@ -5,8 +5,10 @@ nearest snapshot before it, to run on, and to do again at the same steps what wa
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from virtlab.machine.loader import Image
 from virtlab.machine.snapshot import Snapshot
 
 SNAPSHOTS_KEPT = 64
@@ -28,14 +30,23 @@ class Action:
 
 
 class History:
-    """The actions, how many of them have been done, and snapshots in order of their steps.
+    """What was loaded, what was done from outside, and snapshots in order of their steps.
 
-    Actions that have not been done belong to a future from which the machine was taken back.
+    Of the actions the first `done` have been done. The others belong to a future from which the
+    machine was taken back.
     """
 
-    def __init__(self, snapshots: list[Snapshot], actions: list[Action] | None = None):
-        self.snapshots = list(snapshots)
-        self.actions = list(actions or [])
+    def __init__(
+        self,
+        image: Image | None,
+        symbols: dict[str, int],
+        snapshots: list[Snapshot],
+        actions: Sequence[Action] = (),
+    ):
+        self.image = image
+        self.symbols = symbols
+        self.snapshots = snapshots
+        self.actions = list(actions)
         self.done = len(self.actions)
 
     def add(self, action: Action) -> None:
@@ -83,4 +94,4 @@ class History:
     def up_to(self, steps: int) -> "History":
         """A copy without any future."""
         kept = [s for s in self.snapshots if s.steps <= steps]
-        return History(kept, self.actions[: self.done])
+        return History(self.image, self.symbols, kept, self.actions[: self.done])

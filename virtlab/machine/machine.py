@@ -49,6 +49,7 @@ SLICE_STEPS = 4_000_000
 CODE_ROWS = 1024
 DEFAULT_BUDGET = 1_000_000_000
 DEFAULT_STEPS_PER_TICK = 100  # 10 MHz ticks: the model retires 10**9 instructions a second
+MOST_STEPS_PER_TICK = 10_000  # times the furthest timer, NEVER_TICKS, still fits 64 bits
 CLOCK_HZ = 10_000_000
 COMPILED = hasattr(run_hart, "py_func")  # False with NUMBA_DISABLE_JIT=1
 
@@ -99,9 +100,10 @@ class Machine:
         self._adue = bool(adue)
         self._record = bool(record)
         self._steps_per_tick = arguments.whole(steps_per_tick, "steps_per_tick")
-        if not 1 <= steps_per_tick <= 1_000_000:
+        if not 1 <= steps_per_tick <= MOST_STEPS_PER_TICK:
             raise ValueError(
-                f"steps_per_tick {steps_per_tick!r} is out of range; accepted are 1 to 1000000."
+                f"steps_per_tick {steps_per_tick} is out of range; accepted are 1 to "
+                f"{MOST_STEPS_PER_TICK}."
             )
         self._power_on(None)
 
@@ -129,7 +131,7 @@ class Machine:
 
     def reset(self) -> "Machine":
         """Power off and on again: RAM is zero but for the image, the disk as it was given."""
-        return self._power_on(self._image)
+        return self._power_on(self._history.image)
 
     def _power_on(self, image: Image | None) -> "Machine":
         mem = new_memory(self._ram_bytes, CODE_ROWS, self._disk_source.copy())
@@ -139,8 +141,6 @@ class Machine:
         if image is not None:
             boot.boot(harts[0], mem, image, self._firmware, self._append)
         settle(harts[0])
-        self._image = image
-        self.symbols: dict[str, int] = {} if image is None else image.symbols
         self._mem, self._harts, self._hart = mem, harts, harts[0]
         # Views of single fields: NumPy takes microseconds to find a field of a record by its name.
         self._steps, self._ended_with = harts["steps"], harts["exit_code"]
@@ -148,7 +148,7 @@ class Machine:
         self._console = bytearray()
         self._typed = bytearray()
         self._base = snapshot.first(harts, mem)
-        self._history = History([self._base])
+        self._history = History(image, {} if image is None else image.symbols, [self._base])
         return self
 
     # Running
@@ -421,8 +421,7 @@ class Machine:
         settle(m._hart)
         m._console += state.console
         m._typed += state.typed
-        m.symbols = state.symbols
-        m._history = History([m._take()])
+        m._history = History(None, state.symbols, [m._take()])
         return m
 
     # Looking
@@ -431,6 +430,11 @@ class Machine:
     def steps(self) -> int:
         """The position: instructions attempted since reset."""
         return int(self._steps[0])
+
+    @property
+    def symbols(self) -> dict[str, int]:
+        """Names of the image and their addresses."""
+        return self._history.symbols
 
     @property
     def pc(self) -> int:
