@@ -10,14 +10,27 @@ compiled, because Numba alone would not notice that a callee in another file has
 Set VIRTLAB_CACHE to put the cache somewhere else (one folder may serve many users).
 """
 
+import gc
 import hashlib
 import os
 from pathlib import Path
 
-import numba
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.typed_passes import NativeLowering
+# Numba makes a million small objects while it is imported and first used, and nearly all of them
+# stay. Looking through them for garbage again and again takes a fifth of the time that a reader
+# waits for the first instruction, so the collector pauses meanwhile.
+_collecting = gc.isenabled()
+gc.disable()
+
+import numba  # noqa: E402
+from numba.core.compiler import CompilerBase, DefaultPassBuilder  # noqa: E402
+from numba.core.compiler_machinery import PassManager, register_pass  # noqa: E402
+from numba.core.registry import cpu_target  # noqa: E402
+from numba.core.typed_passes import NativeLowering  # noqa: E402
+
+cpu_target.typing_context.refresh()  # what the first call of a compiled function would do
+cpu_target.target_context.refresh()
+if _collecting:
+    gc.enable()
 
 PACKAGE = Path(__file__).parent
 UNCOMPILED = ("explore", "labs", "guests")  # packages without compiled functions
