@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from virtlab import warm as warm_module
-from virtlab._jit import CACHE_FOLDER
+from virtlab._jit import cache_base
 from virtlab.warm import STEPS, main, warm
 
 
@@ -43,7 +42,7 @@ def test_a_line_is_printed_for_each_step(capsys):
     assert main() == 0
     *steps, last = capsys.readouterr().out.splitlines()
     assert steps == [f"{k}/{len(STEPS)} {name}" for k, (name, _) in enumerate(STEPS, 1)]
-    assert CACHE_FOLDER in last and last.endswith(" s)")
+    assert str(cache_base()) in last and last.endswith(" s)")
 
 
 def test_it_is_a_command():
@@ -56,7 +55,7 @@ def test_it_is_a_command():
 
 def test_after_it_nothing_is_compiled_any_more():
     warm()
-    before = {path: path.stat().st_mtime_ns for path in Path(CACHE_FOLDER).rglob("*.nb?")}
+    before = {path: path.stat().st_mtime_ns for path in cache_base().rglob("*.nb?")}
     assert before
     code = (
         "from virtlab.isa.assembler import assemble\n"
@@ -68,5 +67,5 @@ def test_after_it_nothing_is_compiled_any_more():
         "next(m.traps(1), None)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
-    after = {path: path.stat().st_mtime_ns for path in Path(CACHE_FOLDER).rglob("*.nb?")}
+    after = {path: path.stat().st_mtime_ns for path in cache_base().rglob("*.nb?")}
     assert after == before

@@ -5,11 +5,13 @@ of rules: numbers, records and arrays in; nothing allocated, nothing raised; 64-
 out. `_nrt=False` tells Numba that no reference is ever counted, which makes passing arrays between
 functions free and keeps its run-time library out of a WebAssembly build.
 
-The cache folder is named by a hash of the sources that are compiled or feed constants to what is
-compiled, because Numba alone would not notice that a callee in another file has changed.
-Set VIRTLAB_CACHE to put the cache somewhere else (one folder may serve many users).
+Each package's cache folder is named by a hash of the sources that its compiled code may depend on,
+its own and those of the packages below it, because Numba alone would not notice that a callee in
+another file has changed. Set VIRTLAB_CACHE to put the cache somewhere else (one folder may serve
+many users).
 """
 
+import functools
 import gc
 import hashlib
 import os
@@ -33,27 +35,31 @@ if _collecting:
     gc.enable()
 
 PACKAGE = Path(__file__).parent
-UNCOMPILED = ("explore", "labs", "guests")  # packages without compiled functions
+COMPILED = ("isa", "machine", "kernels")  # packages with compiled functions, the lowest first
 
 
-def source_hash() -> str:
-    """First 16 hex digits of a SHA-256 over every source file that compiled code may depend on."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted([Path(__file__), *PACKAGE.glob("*/**/*.py")]):
-        name = path.relative_to(PACKAGE)
-        if name.parts[0] not in UNCOMPILED:
-            digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
+def source_hash(package: str = COMPILED[-1]) -> str:
+    """First 16 hex digits of a SHA-256 over every source that `package` may compile in."""
+    below = COMPILED[: COMPILED.index(package) + 1]
+    digest = hashlib.sha256(numba.__version__.encode() + Path(__file__).read_bytes())
+    for path in sorted(path for name in below for path in (PACKAGE / name).rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """The folder that holds this version's machine code: VIRTLAB_CACHE, or the user's cache."""
+def cache_base() -> Path:
+    """The folder of all machine code: VIRTLAB_CACHE, or one in the user's cache."""
     chosen = os.environ.get("VIRTLAB_CACHE")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "virtlab"
-    return Path(chosen or base) / source_hash()
+    return Path(chosen or base)
 
 
-CACHE_FOLDER = str(cache_folder())
+@functools.cache
+def cache_folder(package: str) -> Path:
+    """The folder that holds the machine code of this version of `package`."""
+    return cache_base() / source_hash(package)
+
+
 OPTIONS = {
     "cache": True,
     "error_model": "numpy",
@@ -126,7 +132,9 @@ def njit(function=None, *, inner=False):
             pipeline_class=InnerCompiler,
         )
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = CACHE_FOLDER  # read when the function is decorated
+    package = function.__module__.removeprefix("virtlab.").partition(".")[0]
+    package = package if package in COMPILED else COMPILED[-1]
+    numba.config.CACHE_DIR = str(cache_folder(package))  # read when the function is decorated
     try:
         return numba.njit(**options)(function)
     finally:

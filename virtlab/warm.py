@@ -7,7 +7,7 @@ virtlab._jit names; a second call finds it there and takes a second.
 import sys
 import time
 
-from virtlab._jit import CACHE_FOLDER
+from virtlab._jit import cache_base
 
 STEPS = (
     ("the assembler and the decoder", "_warm_isa"),
@@ -60,7 +60,7 @@ def main() -> int:
         print(f"{number}/{total} {name}", flush=True)
 
     seconds = warm(show)
-    print(f"compiled code is in {CACHE_FOLDER} ({seconds:.1f} s)")
+    print(f"compiled code is in {cache_base()} ({seconds:.1f} s)")
     return 0
 
 
