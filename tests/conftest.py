@@ -1,9 +1,12 @@
 """What the tests share: markers that skip with a reason, the seed, and the machine's fixtures."""
 
+import asyncio
 import importlib.util
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,12 @@ def pytest_addoption(parser):
         type=lambda text: int(text, 0),
         default=None,
         help="the seed of the random programs (default: drawn anew and printed)",
+    )
+    parser.addoption(
+        "--site",
+        type=Path,
+        default=None,
+        help="the folder of a built site, instead of building one (book/_build/html)",
     )
 
 
@@ -68,15 +77,13 @@ def seed(pytestconfig) -> int:
     return pytestconfig.option.seed
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium that may open pages of this computer and files, and nothing else.
-
-    It lives as long as the module's tests and no longer: until it is closed, an event loop runs in
-    this thread, and no other test could start one.
-    """
+@pytest.fixture(scope="session")
+def chrome():
+    """The one Chromium of this run; tests take `browser`."""
     from playwright.sync_api import sync_playwright
 
+    if not chromium():
+        pytest.skip("Chromium is not installed (Debian: chromium)")
     arguments = [
         "--disable-gpu",
         "--no-first-run",
@@ -87,9 +94,44 @@ def browser():
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--no-sandbox")
-    with sync_playwright() as playwright:
-        if not chromium():
-            pytest.skip("Chromium is not installed (Debian: chromium)")
-        chrome = playwright.chromium.launch(executable_path=chromium(), args=arguments)
-        yield chrome
-        chrome.close()
+    playwright = sync_playwright().start()
+    chrome = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+    loop = asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    yield chrome, loop
+    asyncio._set_running_loop(loop)
+    chrome.close()
+    playwright.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(chrome):
+    """A headless Chromium that may open pages of this computer and files, and nothing else.
+
+    Playwright's event loop counts as running in this thread for as long as Chromium lives, and then
+    no other test could start a loop. It is put aside between the modules that use the browser, so
+    that one Chromium serves all of them.
+    """
+    chrome, loop = chrome
+    asyncio._set_running_loop(loop)
+    yield chrome
+    for context in list(chrome.contexts):
+        context.close()
+    asyncio._set_running_loop(None)
+
+
+@pytest.fixture(scope="session")
+def site(pytestconfig, tmp_path_factory) -> Path:
+    """The folder of the built site: the one of `--site`, or else built once for all tests."""
+    if pytestconfig.option.site:
+        return pytestconfig.option.site.resolve()
+    output = tmp_path_factory.mktemp("book")
+    script = str(ROOT / "book" / "build.py")
+    result = subprocess.run(
+        [sys.executable, script, "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return output / "_build" / "html"
