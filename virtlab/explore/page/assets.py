@@ -1,0 +1,353 @@
+"""What does a page with live figures have to load? Found in its HTML, made, and put beside it.
+
+A live output carries its description in the page (`<div class='vl vl-live' data-kind=...>` around a
+JSON script). `complete` reads the descriptions on all pages of a site and gives each page what they
+call for, and nothing else, as classic scripts that set `virtlab.assets[NAME]`:
+
+kernels.wasm   the kernels of all explorables of the site, {"manifest", "data"}
+machine.wasm   the machine, where a page has a player, {"manifest", "data"}
+tables         the instruction set's tables (see tables.py)
+machine.tables the machine's constants (see recipe.py)
+machine-...    a machine after power-on, one for each recipe (see recipe.py)
+
+then the scripts that draw (figures.js, machine.js; see bundle.py) and, for charts, plotly.js. `data`
+is base64 of raw-deflated bytes, which assets.js inflates. All are deferred, and named by a hash of
+their content, so that a browser may keep them for ever. Figures' style sheets, which a notebook
+repeats in each output, become one file.
+
+Machine code for the page is kept in the folder of virtlab's other machine code: the second build of
+a site compiles nothing.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+from virtlab._jit import cache_base, source_hash
+from virtlab.explore.page.bundle import bundle
+
+PACKAGE = Path(__file__).parents[2]
+FOLDERS = (PACKAGE / "explore" / "static", PACKAGE / "wasm", PACKAGE / "explore" / "page")
+
+HART = "virtlab.machine.state:HART"
+ARRAYS = (
+    "uint8[:], uint16[:], uint32[:], int64[:], uint8[:], int64[:], uint8[:], uint8[:], int64[:, :]"
+)
+MEMORY = f"virtlab.machine.state:Memory({ARRAYS})"
+WALK = f"{HART}[:], int64[:], int64, int64, int64, int64, int64[:, :], int64[:]"
+
+# What the machine's module exports: name, function, types of its arguments.
+MACHINE = (
+    ("run", "virtlab.machine.cpu:run", f"{HART}[:], {ARRAYS}, int64"),
+    ("uart_update", "virtlab.machine.devices.uart:uart_update", HART),
+    ("forget_all_code", "virtlab.machine.ram:forget_all_code", MEMORY),
+    ("unguard_all", "virtlab.machine.tlb:unguard_all", HART),
+    ("mark_writable_dirty", "virtlab.machine.tlb:mark_writable_dirty", f"{HART}, {MEMORY}"),
+    ("settle", "virtlab.machine.peek:settle", HART),
+    ("decode", "virtlab.isa.decode:decode", "int64"),
+    ("walk_steps", "virtlab.kernels.walk:walk_steps", WALK),
+)
+
+STYLE = re.compile(r"<style>((?:(?!</style>).)*)</style>\s*(?=<div class=['\"]vl[ '\"])", re.DOTALL)
+ADDED = re.compile(r"<script[^>]* data-virtlab></script>\n?")
+STYLED = re.compile(r'<link[^>]*href="[^"]*/([\w.-]+\.css)"[^>]* data-virtlab ?/?>')
+PLOTLY_FIGURE = 'class="plotly-figure"'
+
+Export = tuple[str, str, str]
+
+
+class PageError(ValueError):
+    """A page whose live figures cannot be served; the text says which page and why."""
+
+
+class _LiveOutputs(HTMLParser):
+    """Collects (kind, text of the description) of every live output."""
+
+    def __init__(self, html: str):
+        super().__init__(convert_charrefs=True)
+        self.found: list[tuple[str, str]] = []
+        self._kind: str | None = None
+        self._inside = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if "vl-live" in (given.get("class") or "").split():
+            self._kind = given.get("data-kind") or ""
+        elif tag == "script" and self._kind and given.get("type") == "application/json":
+            self.found.append((self._kind, ""))
+            self._inside, self._kind = True, None
+
+    def handle_data(self, data):
+        if self._inside:
+            kind, text = self.found[-1]
+            self.found[-1] = (kind, text + data)
+
+    def handle_endtag(self, tag):
+        self._inside = False
+
+
+@dataclass
+class Page:
+    """A built page and what its live figures call for."""
+
+    path: Path
+    html: str
+    explorables: list[dict] = field(default_factory=list)
+    players: list[dict] = field(default_factory=list)
+
+    @property
+    def charts(self) -> bool:
+        """Whether something on the page is drawn by plotly.js."""
+        return PLOTLY_FIGURE in self.html or any(_has_chart(spec) for spec in self.explorables)
+
+
+def read_page(path: Path) -> Page:
+    """The page at `path`, with the descriptions of its live figures.
+
+    Raises
+    ------
+    PageError : a description is no JSON, or of a kind that is not known
+    """
+    page = Page(path, path.read_text("utf-8"))
+    if "vl-live" not in page.html:
+        return page
+    for kind, text in _LiveOutputs(page.html).found:
+        lists = {"explorable": page.explorables, "player": page.players}
+        if kind not in lists:
+            raise PageError(
+                f"{path}: a live output is of kind {kind!r}; known are explorable and player"
+            )
+        try:
+            lists[kind].append(json.loads(text))
+        except ValueError as error:
+            raise PageError(
+                f"{path}: the description of a live {kind} is no JSON: {error}"
+            ) from None
+    return page
+
+
+def _has_chart(spec: dict) -> bool:
+    return bool(spec.get("figure")) and spec["figure"].get("kind") == "chart"
+
+
+def complete(site: Path, place: str = "_static/virtlab") -> None:
+    """Give every page below `site` what its live figures need; files go to `site`/`place`.
+
+    Pages that were completed before are completed anew.
+
+    Raises
+    ------
+    PageError : see `read_page`
+    """
+    pages = [
+        read_page(path)
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.relative_to(site).parts
+    ]
+    shelf = Shelf(site / place)
+    kernels = sorted({kernel(spec) for page in pages for spec in page.explorables})
+    images = {_image(spec): spec["recipe"] for page in pages for spec in page.players}
+    for page in pages:
+        html = _with_shared_styles(page.html, page.path, shelf)
+        scripts = [shelf.script(name, kernels, images) for name in needed(page)]
+        _write_if_changed(page.path, _with_scripts(html, page.path, scripts, shelf))
+    shelf.clear_others()
+
+
+def needed(page: Page) -> list[str]:
+    """The names of the scripts a page loads, in order."""
+    names = []
+    if page.charts:
+        names.append("plotly")
+    if page.explorables:
+        names += ["kernels.wasm", "figures"]
+    if page.players:
+        names += ["tables", "machine.tables", "machine.wasm"]
+        names += sorted({_image(spec) for spec in page.players})
+        names.append("machine")
+    return names
+
+
+def kernel(spec: dict) -> Export:
+    """The kernel of an explorable as an export of the module: name, function, argument types."""
+    return spec["kernel"], spec["kernel"], spec["types"]
+
+
+def _image(spec: dict) -> str:
+    from virtlab.explore.recipe import asset_name
+
+    return asset_name(spec["recipe"])
+
+
+class Shelf:
+    """The folder of what pages load, each file named by a hash of its content."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._names: dict[str, str] = {}
+        self._written: set[str] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, stem: str, suffix: str, text: str) -> str:
+        """Write a file if it is not there; returns its name."""
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        name = f"{re.sub(r'[^A-Za-z0-9-]', '-', stem)}.{digest}{suffix}"
+        self._written.add(name)
+        _write_if_changed(self.folder / name, text)
+        return name
+
+    def keep(self, name: str) -> None:
+        """A file of an earlier build that a page still uses."""
+        self._written.add(name)
+
+    def script(self, name: str, kernels: Iterable[Export], images: dict[str, dict]) -> str:
+        """The file of the script that pages know by `name`; made when first asked for."""
+        if name not in self._names:
+            self._names[name] = self.put(name, ".js", script_text(name, kernels, images))
+        return self._names[name]
+
+    def clear_others(self) -> None:
+        """Remove the files that no page uses any more."""
+        for path in self.folder.iterdir():
+            if path.name not in self._written:
+                path.unlink()
+
+
+def script_text(name: str, kernels: Iterable[Export], images: dict[str, dict]) -> str:
+    """The text of one script: a bundle, plotly.js, or data.
+
+    Parameters
+    ----------
+    name : one of the names in the module's description
+    kernels : the exports of kernels.wasm
+    images : name of a machine after power-on to its recipe
+    """
+    if name == "plotly":
+        return plotly_script()
+    if name == "figures":
+        start = "virtlab.figure.mountAll(document, virtlab.assets);\n"
+        return bundle("figures", [FOLDERS[0] / "figure.js"], FOLDERS) + start
+    if name == "machine":
+        start = "virtlab.page_player.mountPlayers(document, virtlab.assets);\n"
+        return bundle("machine", [FOLDERS[0] / "page_player.js"], FOLDERS) + start
+    return data_script(name, _data(name, kernels, images))
+
+
+def _data(name: str, kernels: Iterable[Export], images: dict[str, dict]):
+    """The JSON value that pages find as `virtlab.assets[name]`."""
+    if name == "kernels.wasm":
+        return wasm_asset(tuple(kernels))
+    if name == "machine.wasm":
+        return wasm_asset(MACHINE)
+    if name == "tables":
+        from virtlab.explore.page.tables import tables_json
+
+        return json.loads(tables_json())
+    from virtlab.explore import recipe
+
+    if name == "machine.tables":
+        return recipe.machine_tables()
+    return recipe.bake(images[name])
+
+
+def data_script(name: str, value) -> str:
+    """A classic script that sets `virtlab.assets[name]`.
+
+    JSON.parse of a text is read faster than the same value written in JavaScript.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    quoted = json.dumps(text, ensure_ascii=False).replace("</", "<\\/")
+    quoted = quoted.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        f"(((self.virtlab ??= {{}}).assets ??= {{}}))[{json.dumps(name)}] = JSON.parse({quoted});\n"
+    )
+
+
+def plotly_script() -> str:
+    """plotly.js of the installed plotly package, out of sight of a module loader on the page.
+
+    Where the page has a `define` of such a loader, plotly.js would register there and not become
+    visible as `Plotly`.
+    """
+    import plotly
+
+    path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    text = path.read_text("utf-8")
+    return f"(function (define, module, exports) {{\n{text}\n}}).call(self);\n"
+
+
+def deflated(data: bytes) -> str:
+    """Base64 of `data` compressed as raw deflate, which assets.js undoes."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return base64.b64encode(compressor.compress(data) + compressor.flush()).decode()
+
+
+def wasm_asset(exports: tuple[Export, ...], build: Callable | None = None) -> dict:
+    """{"manifest", "data"} of the module with `exports`; built once for each state of the sources.
+
+    Parameters
+    ----------
+    exports : name, function and argument types of each
+    build : what builds it, in place of `virtlab.wasm.build`
+    """
+    if build is None:
+        from virtlab.wasm import build
+    digest = hashlib.sha256(source_hash().encode() + json.dumps(exports).encode())
+    for path in sorted((PACKAGE / "wasm").glob("*.py")):
+        digest.update(path.read_bytes())
+    kept = cache_base() / "wasm" / f"{digest.hexdigest()[:16]}.json"
+    if kept.is_file():
+        return json.loads(kept.read_text("utf-8"))
+    module = build(exports)
+    asset = {"manifest": module.manifest, "data": deflated(module.data)}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(asset), "utf-8")
+    part.replace(kept)  # whoever reads it meanwhile sees all of it or nothing
+    return asset
+
+
+# ---- into the page ------------------------------------------------------------------------------
+
+
+def _with_shared_styles(html: str, page: Path, shelf: Shelf) -> str:
+    """`html` without its figures' own style sheets, which become one file that it links to."""
+    for name in STYLED.findall(html):
+        shelf.keep(name)
+    styles = list(dict.fromkeys(match[1] for match in STYLE.finditer(html)))
+    if not styles:
+        return html
+    name = shelf.put("figures", ".css", "\n".join(styles))
+    link = f'<link rel="stylesheet" href="{_address(page, shelf, name)}" data-virtlab />'
+    return _before_head_ends(STYLE.sub("", html), [link])
+
+
+def _with_scripts(html: str, page: Path, names: list[str], shelf: Shelf) -> str:
+    tags = [
+        f'<script defer src="{_address(page, shelf, name)}" data-virtlab></script>'
+        for name in names
+    ]
+    return _before_head_ends(ADDED.sub("", html), tags)
+
+
+def _before_head_ends(html: str, tags: list[str]) -> str:
+    before, end, after = html.partition("</head>")
+    return before + "".join(tag + "\n" for tag in tags) + end + after if tags else html
+
+
+def _address(page: Path, shelf: Shelf, name: str) -> str:
+    return Path(os.path.relpath(shelf.folder / name, page.parent)).as_posix()
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    data = text.encode()
+    if not path.is_file() or path.read_bytes() != data:
+        path.write_bytes(data)
