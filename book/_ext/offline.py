@@ -1,9 +1,9 @@
 """What a page needs beside its own files, when nothing may be fetched from elsewhere?
 
-Plotly figures in a notebook's output are drawn by the plotly.js of the installed plotly package,
-copied into the site when a page has such a figure. Formulas become MathML, which browsers draw by
-themselves, in place of MathJax from a content delivery network. The library's files that a chapter
-links to are copied to where the link leads.
+A plotly figure in a notebook's output is put into the page as data; virtlab.explore.page sees it
+and adds plotly.js. Formulas become MathML, which browsers draw by themselves, in place of MathJax
+from a content delivery network. The library's files that a chapter links to are copied to where the
+link leads.
 """
 
 import json
@@ -11,7 +11,6 @@ import re
 import shutil
 from pathlib import Path
 
-import plotly
 from docutils import nodes
 from latex2mathml.converter import convert
 from myst_nb.core.render import load_mime_renders
@@ -34,7 +33,6 @@ class PlotlyFigure:
     def handle_mime(renderer, data, inline):
         if inline or data.mime_type != PLOTLY:
             return None
-        renderer.add_js_file("plotly", "plotly.min.js", {})
         renderer.add_js_file("plotly_figure", "plotly_figure.js", {})
         figure = json.dumps(data.content, ensure_ascii=False).replace("</", "<\\/")
         return [
@@ -67,16 +65,21 @@ def visit_displayed_math(translator, node):
     raise nodes.SkipNode
 
 
+def visit_citation(translator, node):
+    """A reference without the role that docutils gives it, which ARIA has withdrawn."""
+    translator.body.append(translator.starttag(node, "div", CLASS="citation"))
+
+
+def depart_citation(translator, node):
+    translator.body.append("</div>\n")
+
+
 def complete(app, exception):
-    """Take along what pages refer to: linked sources, and plotly.js (5 MB) where it is used."""
+    """Take along the library's files that pages link to."""
     if exception or app.builder.format != "html":
         return
     out, source = Path(app.outdir), Path(app.srcdir)
     pages = [page.read_text("utf-8") for page in out.rglob("*.html")]
-    if any('class="plotly-figure"' in page for page in pages):
-        shutil.copy(
-            Path(plotly.__file__).parent / "package_data" / "plotly.min.js", out / "_static"
-        )
     for name in {name for page in pages for name in SOURCE_LINK.findall(page)}:
         if (source / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -89,5 +92,7 @@ def setup(app):
         renderers.append(PlotlyFigure)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displayed_math, None))
     app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.connect("build-finished", complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,7 +10,7 @@ tables         the instruction set's tables (see tables.py)
 machine.tables the machine's constants (see recipe.py)
 machine-...    a machine after power-on, one for each recipe (see recipe.py)
 
-then the scripts that draw (figures.js, machine.js; see bundle.py) and, for charts, plotly.js. `data`
+then the scripts that draw (figures.js, machine.js; see bundle.py) and plotly.js for charts. `data`
 is base64 of raw-deflated bytes, which assets.js inflates. All are deferred, and named by a hash of
 their content, so that a browser may keep them for ever. Figures' style sheets, which a notebook
 repeats in each output, become one file.
@@ -25,7 +25,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -290,23 +290,29 @@ def deflated(data: bytes) -> str:
     return base64.b64encode(compressor.compress(data) + compressor.flush()).decode()
 
 
-def wasm_asset(exports: tuple[Export, ...], build: Callable | None = None) -> dict:
+def wasm_asset(exports: tuple[Export, ...]) -> dict:
     """{"manifest", "data"} of the module with `exports`; built once for each state of the sources.
 
     Parameters
     ----------
     exports : name, function and argument types of each
-    build : what builds it, in place of `virtlab.wasm.build`
+
+    Raises
+    ------
+    PageError : a function cannot be compiled for a page; virtlab.wasm says why
     """
-    if build is None:
-        from virtlab.wasm import build
     digest = hashlib.sha256(source_hash().encode() + json.dumps(exports).encode())
     for path in sorted((PACKAGE / "wasm").glob("*.py")):
         digest.update(path.read_bytes())
     kept = cache_base() / "wasm" / f"{digest.hexdigest()[:16]}.json"
     if kept.is_file():
         return json.loads(kept.read_text("utf-8"))
-    module = build(exports)
+    from virtlab.wasm import CannotBuild, build
+
+    try:
+        module = build(exports)
+    except CannotBuild as refusal:
+        raise PageError(str(refusal)) from refusal
     asset = {"manifest": module.manifest, "data": deflated(module.data)}
     kept.parent.mkdir(parents=True, exist_ok=True)
     part = kept.with_suffix(f".{os.getpid()}")

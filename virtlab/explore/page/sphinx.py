@@ -20,7 +20,6 @@ from sphinx.errors import ExtensionError
 
 from virtlab.explore.page.assets import PageError, complete
 from virtlab.explore.page.bundle import BundleError
-from virtlab.wasm import CannotBuild
 
 
 def _complete_pages(app: Sphinx, exception: Exception | None) -> None:
@@ -28,7 +27,7 @@ def _complete_pages(app: Sphinx, exception: Exception | None) -> None:
         return
     try:
         complete(Path(app.outdir))
-    except (PageError, BundleError, CannotBuild) as problem:
+    except (PageError, BundleError) as problem:
         raise ExtensionError(str(problem)) from problem
 
 
