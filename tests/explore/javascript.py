@@ -15,8 +15,8 @@ async ({ body, argument }) => {
   const plain = (key, value) => {
     if (typeof value === "bigint") return String(value);
     if (value instanceof Map) return [...value];
-    if (value instanceof Uint8Array) return Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    return value;
+    if (!(value instanceof Uint8Array)) return value;
+    return Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("");
   };
   const work = new Function("given", "keep", `return (async () => { ${body} })()`);
   return JSON.stringify(await work(JSON.parse(argument), (globalThis.kept ??= {})), plain);
@@ -27,7 +27,8 @@ async ({ body, argument }) => {
 class Served(SimpleHTTPRequestHandler):
     """The modules, under the type that a browser insists on."""
 
-    extensions_map = {".js": "text/javascript"}
+    def guess_type(self, path):
+        return "text/javascript" if str(path).endswith(".js") else "text/html"
 
     def log_message(self, *message):
         """A request that fails shows in the test; the others need no log."""

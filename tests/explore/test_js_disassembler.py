@@ -18,14 +18,17 @@ LOAD = """
 """
 TEXTS = """
     const symbols = new Map(given.symbols.map(([name, address]) => [name, BigInt(address)]));
-    return given.words.map(([word, pc]) => keep.js.disassemble(word, pc === null ? null : BigInt(pc), symbols, given.exact));
+    const place = (pc) => (pc === null ? null : BigInt(pc));
+    const { disassemble } = keep.js;
+    return given.words.map(([word, pc]) => disassemble(word, place(pc), symbols, given.exact));
 """
 LISTINGS = """
     const symbols = new Map(given.symbols.map(([name, address]) => [name, BigInt(address)]));
     return given.cases.map(([pc, n, before]) => {
       const halfwordAt = (address) => {
         const at = BigInt.asUintN(64, address - BigInt(given.start));
-        return at < given.halfwords.length * 2 && at % 2n === 0n ? given.halfwords[Number(at / 2n)] : null;
+        const inside = at < given.halfwords.length * 2 && at % 2n === 0n;
+        return inside ? given.halfwords[Number(at / 2n)] : null;
       };
       return keep.js.listing(halfwordAt, BigInt(pc), n, before, symbols);
     });
@@ -90,8 +93,12 @@ def test_without_symbols_and_with_a_plain_object_of_them(run):
     texts = run(
         """
         const { disassemble } = keep.js;
-        return [disassemble(0x8082), disassemble(0xfe051ce3), disassemble(0xfe051ce3, 0x80000010n),
-                disassemble(0xfe051ce3, 0x80000010n, { loop: 0x80000008n }), disassemble(0x8082, null, null, true)];
+        const branch = 0xfe051ce3;
+        return [
+          disassemble(0x8082), disassemble(branch), disassemble(branch, 0x80000010n),
+          disassemble(branch, 0x80000010n, { loop: 0x80000008n }),
+          disassemble(0x8082, null, null, true),
+        ];
         """
     )
     assert texts == ["ret", "bnez a0, . - 8", "bnez a0, 0x80000008", "bnez a0, loop", "c.jr ra"]

@@ -13,8 +13,18 @@ import inspect
 import json
 import re
 
-from virtlab.isa import assembler, directives, disassembler, encoding, expressions, instructions
-from virtlab.isa import layout, operands, pseudo, source
+from virtlab.isa import (
+    assembler,
+    directives,
+    disassembler,
+    encoding,
+    expressions,
+    instructions,
+    layout,
+    operands,
+    pseudo,
+    source,
+)
 from virtlab.machine import stops, views
 
 
@@ -77,8 +87,8 @@ def tables_json() -> str:
 def instruction_rows() -> tuple[list, list]:
     """The fields that occur, and the rows of the instruction table, which name fields by number.
 
-    A field is [name, must not be zero, [word bit, width, value bit, ...]]. A row is [name, operands,
-    bytes, mask, match, fields] and, for 16 bits, the instruction it stands for.
+    A field is [name, must not be zero, [word bit, width, value bit, ...]]. A row is [name,
+    operands, bytes, mask, match, fields] and, for 16 bits, the instruction it stands for.
     """
     fields: list = []
     rows = []
@@ -105,7 +115,7 @@ def rule(directive) -> list:
 
 
 def javascript_pattern(pattern: re.Pattern) -> str:
-    """A pattern as `RegExp` reads it with the flag u: without layout, groups as JavaScript names them.
+    """A pattern as `RegExp` reads it with the flag u: no layout, groups as JavaScript names them.
 
     Of Python's flags, VERBOSE is resolved here; ASCII is what u means without i.
     """
