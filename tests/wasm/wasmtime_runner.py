@@ -1,0 +1,111 @@
+"""A module of virtlab.wasm run outside of any page, by wasmtime, with NumPy's arrays."""
+
+import ctypes
+import math
+
+import numpy as np
+import wasmtime
+
+PAGE_BYTES = 1 << 16
+NUMBERS = {"i32": int, "i64": int, "f32": float, "f64": float}
+
+
+def in_javascript(function):
+    """A function of Python's math that answers as JavaScript's: NaN or infinity, no exception."""
+
+    def answer(*values):
+        try:
+            return function(*values)
+        except OverflowError:
+            return math.inf
+        except ValueError:
+            return math.nan
+
+    return answer
+
+
+class Runner:
+    """An instance of a module: `array` puts arrays in its memory, `call` calls its functions."""
+
+    def __init__(self, module):
+        self.manifest = module.manifest
+        engine = wasmtime.Engine()
+        self.store = wasmtime.Store(engine)
+        compiled = wasmtime.Module(engine, module.data)
+        limits = wasmtime.Limits(-(-self.manifest["data_end"] // PAGE_BYTES), None)
+        self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(limits))
+        self.end = self.manifest["data_end"]
+        kind = wasmtime.GlobalType(wasmtime.ValType.i32(), True)
+        given = {
+            "memory": self.memory,
+            "__stack_pointer": wasmtime.Global(
+                self.store, kind, wasmtime.Val.i32(self.manifest["stack_bytes"])
+            ),
+        }
+        for each in compiled.imports:
+            if each.name not in given:
+                name = each.name if hasattr(math, each.name) else each.name.removesuffix("f")
+                given[each.name] = wasmtime.Func(
+                    self.store, each.type, in_javascript(getattr(math, name))
+                )
+        wanted = [given[each.name] for each in compiled.imports]
+        self.exports = wasmtime.Instance(self.store, compiled, wanted).exports(self.store)
+
+    def array(self, source, alignment: int = 4096):
+        """Copy `source` into the module's memory; returns (address, shape)."""
+        source = np.ascontiguousarray(source)
+        pointer = -(-self.end // alignment) * alignment
+        self.end = pointer + max(source.nbytes, 1)
+        missing = self.end - self.memory.data_len(self.store)
+        if missing > 0:
+            self.memory.grow(self.store, -(-missing // PAGE_BYTES))
+        ctypes.memmove(self._base() + pointer, source.ctypes.data, source.nbytes)
+        return Place(pointer, source.shape, source.dtype)
+
+    def view(self, place) -> np.ndarray:
+        """The array at `place`, as it stands in memory until that grows."""
+        n_bytes = int(np.prod(place.shape, dtype=int)) * place.dtype.itemsize
+        raw = (ctypes.c_char * n_bytes).from_address(self._base() + place.pointer)
+        return np.frombuffer(raw, place.dtype).reshape(place.shape)
+
+    def _base(self) -> int:
+        return ctypes.addressof(self.memory.data_ptr(self.store).contents)
+
+    def call(self, name: str, *arguments):
+        """Call an export with numbers, what `array` returned, and tuples of these."""
+        result = self.exports[name](self.store, *_flat(arguments))
+        dtype = self.manifest["functions"][name].get("result_dtype")
+        if dtype is None:
+            return None
+        if np.dtype(dtype).kind in "iu":
+            return np.array(result & (1 << 64) - 1, np.uint64).astype(dtype)[()]
+        return np.dtype(dtype).type(result)
+
+
+class Place:
+    """Where an array stands in a module's memory."""
+
+    def __init__(self, pointer, shape, dtype):
+        self.pointer, self.shape, self.dtype = pointer, shape, dtype
+
+    def as_type(self, dtype) -> "Place":
+        """The same bytes as another one-dimensional array."""
+        dtype = np.dtype(dtype)
+        n_bytes = int(np.prod(self.shape, dtype=int)) * self.dtype.itemsize
+        return Place(self.pointer, (n_bytes // dtype.itemsize,), dtype)
+
+    @property
+    def record(self) -> int:
+        """The address, which is how a record is passed."""
+        return self.pointer
+
+
+def _flat(arguments):
+    for argument in arguments:
+        if isinstance(argument, Place):
+            yield argument.pointer
+            yield from argument.shape
+        elif isinstance(argument, tuple):
+            yield from _flat(argument)
+        else:
+            yield argument.item() if isinstance(argument, np.generic) else argument
