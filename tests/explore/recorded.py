@@ -6,6 +6,7 @@ timer interrupt and a page fault. `FakeMachine` stands in for a machine before t
 
 import dataclasses
 from types import SimpleNamespace
+from typing import ClassVar
 
 KERNEL, USER = 0x8020_0000, 0x1_0000
 
@@ -119,6 +120,7 @@ class FakeMachine:
         self.exit_code, self.mode, self.console = None, "S", ""
 
     waiting = False
+    symbols: ClassVar[dict] = {"main": KERNEL + 8}
 
     @property
     def pc(self):
@@ -157,3 +159,11 @@ class FakeMachine:
 
     def type(self, text):
         self.typed += text
+
+    def reset(self):
+        self.steps, self.console = 0, ""
+        self.asked.append("reset")
+
+    def translate(self, va, access):
+        self.asked.append(("translate", va, access))
+        return {MAPPED.va: MAPPED, UNMAPPED.va: UNMAPPED}.get(va, BARE)

@@ -5,11 +5,13 @@ asks for one slice of a run at a time, so a pause takes effect within a slice an
 free between two. JupyterLab may deliver the messages in a thread of their own while a cell is
 running; they are answered in the cells' thread, so that only one of them moves the machine.
 
-Where no kernel answers (a saved notebook, the site, a plain text log) the player is a still picture
-of the machine as it was.
+What a notebook stores of a player is the machine as it was, and how a page without Python can build
+the same one (`recipe`): there the same front end drives the machine compiled to WebAssembly. Where
+neither is there, a plain text log say, it is a still picture.
 """
 
 import asyncio
+import json
 import re
 import threading
 import weakref
@@ -17,28 +19,31 @@ from html import escape
 from pathlib import Path
 
 import anywidget
+import traitlets
 
+from virtlab.explore import recipe, view
 from virtlab.explore.drawing import count, grouped_hex
-from virtlab.explore.figures.timeline import describe
 from virtlab.explore.palette import style
 
 STATIC = Path(__file__).parent / "static"
+MODULES = ("player_timeline.js", "player_view.js", "player_draw.js", "player.js")
 SLICE = 5_000_000  # instructions, about a hundredth of a second
-CONSOLE_TAIL = 20_000  # characters shown
-EVENTS_SHOWN = 40
-METHODS = ("state", "step", "back", "run", "type")
+EDITOR_RAM = "1M"  # of the machine for a program that a reader writes
+CONSOLE_STORED = 4_000  # characters of the console that a notebook keeps
+METHODS = ("state", "step", "back", "run", "type", "reset", "walk", "assemble")
 
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x07\x0b-\x1f\x7f]")
-
-ERASED = re.compile(r"[^\x08\n]\x08|^\x08+|(?<=\n)\x08+")  # a character and its backspace
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./[^"]*";\n', re.MULTILINE)
 
 
-def readable(console: str) -> str:
-    """Console text as it would look on a terminal: backspace erases, escape sequences vanish."""
-    text = console.replace("\r\n", "\n").replace("\r", "\n")
-    while "\b" in text:
-        text = ERASED.sub("", text)
-    return ESCAPES.sub("", text)
+def widget_module() -> str:
+    """The front end as one ES module: a widget's module cannot import the files beside it."""
+    texts = [(STATIC / name).read_text(encoding="utf-8") for name in MODULES]
+    return IMPORT.sub("", "\n".join(texts))
+
+
+def player_style() -> str:
+    """The style sheet of a player."""
+    return style() + (STATIC / "player.css").read_text(encoding="utf-8")
 
 
 class Player(anywidget.AnyWidget):
@@ -46,22 +51,33 @@ class Player(anywidget.AnyWidget):
 
     Parameters
     ----------
-    machine : a `virtlab.machine.Machine`, loaded
+    machine : a `virtlab.machine.Machine`, loaded; or None with a `source`
     slice_instructions : int, how far one message runs the machine at most
+    source : assembly text; the player then has an editor, and a machine of its own that the text
+        is loaded into
+
+    Raises
+    ------
+    virtlab.isa.assembler.AssemblyError, one sentence with line and column
+    ValueError if there is neither a machine nor a source, or both
 
     Example
     -------
     >>> Player(Machine(firmware="sbi").load(guests.path("pith")))      # doctest: +SKIP
+    >>> Player(source="li a0, 6")                                      # doctest: +SKIP
     """
 
-    _esm = STATIC / "player.js"
-    _css = style() + (STATIC / "player.css").read_text(encoding="utf-8")
+    _esm = widget_module()
+    _css = player_style()
+    source = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 
-    def __init__(self, machine, slice_instructions: int = SLICE):
-        super().__init__()
-        self.machine = machine
+    def __init__(self, machine=None, slice_instructions: int = SLICE, *, source: str | None = None):
+        if (machine is None) == (source is None):
+            raise ValueError("a Player takes a loaded machine or a source, one of the two.")
+        super().__init__(source=source)
+        self.machine = programmed(source) if machine is None else machine
         self.slice_instructions = slice_instructions
-        self._shown_steps = machine.steps
+        self._shown_steps = self.machine.steps
         self._home = threading.current_thread()
         self._loop = _running_loop()
         self.on_msg(self._receive)
@@ -86,16 +102,22 @@ class Player(anywidget.AnyWidget):
 
         Returns
         -------
-        {"state": ...} as `state` describes, or {"error": one sentence}
+        {"state": ...} as `view.state_of` describes; {"walk": ...} as `view.walk_of` does; or
+        {"error": one sentence}, of a mistake in assembly text with its "line" and "column"
         """
         method, argument = message.get("method"), message.get("argument")
         if method not in METHODS:
             return {"error": f"the player has no method {method!r}; it has {', '.join(METHODS)}"}
         try:
+            if method == "walk":
+                return {"walk": view.walk_of(self.machine, argument["va"], argument["access"])}
             stop = getattr(self, f"_{method}")(argument)
             return {"state": self.state(stop)}
         except (ValueError, TypeError, RuntimeError) as error:
-            return {"error": str(error)}
+            place = {
+                name: getattr(error, name) for name in ("line", "column") if hasattr(error, name)
+            }
+            return {"error": str(error)} | place
 
     def _state(self, argument) -> None:
         return None
@@ -109,63 +131,27 @@ class Player(anywidget.AnyWidget):
     def _run(self, until: str | None):
         if until is None:
             return self.machine.run(self.slice_instructions)
-        if until != "trap":
-            raise ValueError(f"the player runs until None or 'trap', not {until!r}")
-        from virtlab.machine import Event
-
-        return self.machine.run(self.slice_instructions, until=Event.TRAP)
+        if until not in view.UNTIL:
+            accepted = ", ".join(map(repr, view.UNTIL))
+            raise ValueError(f"the player runs until None, {accepted}, not {until!r}")
+        return self.machine.run(self.slice_instructions, until=view.UNTIL[until])
 
     def _type(self, text: str) -> None:
         self.machine.type(text)
 
+    def _reset(self, argument) -> None:
+        self.machine.reset()
+
+    def _assemble(self, text: str) -> None:
+        if self.source is None:
+            raise ValueError("this player has no editor; Player(source=...) makes one with it.")
+        self.machine.load(_assembled(text))
+        self.source = text
+
     def state(self, stop=None) -> dict:
-        """What the front end draws, as JSON.
-
-        steps : instructions since reset; mode, pc : strings
-        reason : why the last run stopped ("budget" = there is more to run), or "still"
-        sentence : the same in words
-        registers : list of [name, hexadecimal value]
-        code : list of [address, instruction, is this pc]
-        console : the last CONSOLE_TAIL characters
-        events : list of [instruction, what happened], newest first
-        """
-        machine = self.machine
-        self._shown_steps = machine.steps
-        return {
-            "steps": machine.steps,
-            "mode": machine.mode,
-            "pc": grouped_hex(machine.pc),
-            "reason": stop.reason if stop else "still",
-            "sentence": self._sentence(stop),
-            "registers": [[name, grouped_hex(value)] for name, value in machine.registers.items()],
-            "code": [
-                [grouped_hex(address), text, address == machine.pc]
-                for address, _, text in machine.disassemble(n=14, before=4)
-            ],
-            "console": readable(machine.console)[-CONSOLE_TAIL:],
-            "events": [
-                [event.steps, f"{describe(event)}, {event.from_mode} to {event.to_mode}"]
-                for event in reversed(machine.last_events(EVENTS_SHOWN))
-            ],
-        }
-
-    def _sentence(self, stop) -> str:
-        """Why a run stopped, or else where the machine is."""
-        machine = self.machine
-        if stop and stop.reason == "until":
-            what = describe(machine.last_events(1)[0])
-        elif stop and stop.reason != "budget":
-            what = stop.detail
-        else:  # between two slices: the reader has paused
-            return self._where()
-        return what[0].upper() + what[1:] + "."
-
-    def _where(self) -> str:
-        machine = self.machine
-        if machine.exit_code is not None:
-            return f"The guest has ended with exit code {machine.exit_code}."
-        asleep = ", waiting for an interrupt" if machine.waiting else ""
-        return f"{machine.mode}-mode, pc {grouped_hex(machine.pc)}{asleep}."
+        """What the front end draws; `view.state_of` says what that is."""
+        self._shown_steps = self.machine.steps
+        return view.state_of(self.machine, stop)
 
     def moved(self) -> None:
         """Tell the front end that somebody else has moved the machine, if so."""
@@ -180,7 +166,11 @@ class Player(anywidget.AnyWidget):
         )
 
     def html(self) -> str:
-        """The machine as it is now, as a still picture."""
+        """The machine as it is now: a still picture, and what a page needs to bring it to life."""
+        return live(self.machine, self.still(), self.source)
+
+    def still(self) -> str:
+        """The machine as it is now, as a picture in HTML."""
         state = self.state()
         code = "\n".join(
             f"{'▶' if here else ' '} {address}  {text}" for address, text, here in state["code"]
@@ -191,21 +181,65 @@ class Player(anywidget.AnyWidget):
         rows = "\n".join(
             f"<tr>{''.join(cells[at : at + 4])}</tr>" for at in range(0, len(cells), 4)
         )
+        source = ""
+        if self.source is not None:
+            source = f"<p>Program</p><pre>{escape(self.source)}</pre>\n"
+        console = state["console"][-CONSOLE_STORED:] or "(nothing printed yet)"
         return (
-            f"<style>{style()}</style>\n<div class='vl'><figure>"
-            f"<figcaption>The machine after {count(state['steps'], 'instruction')}</figcaption>\n"
+            f"<figure><figcaption>The machine after {count(state['steps'], 'instruction')}"
+            f"</figcaption>\n"
             f"<p>{escape(state['sentence'])} In JupyterLab, run this cell to get the buttons.</p>\n"
-            f"<p>Console</p><pre>{escape(state['console'] or '(nothing printed yet)')}</pre>\n"
+            f"{source}<p>Console</p><pre>{escape(console)}</pre>\n"
             f"<p>Instructions around pc</p><pre>{escape(code)}</pre>\n"
             f"<details><summary>Registers</summary><div class='vl-scroll' tabindex='0'>"
             f"<table aria-label='Registers'><tbody>{rows}</tbody></table></div></details>"
-            f"</figure></div>"
+            f"</figure>"
         )
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         return data | {"text/plain": repr(self), "text/html": self.html()}, metadata
+
+
+def programmed(source: str):
+    """A new machine with an assembled program in it."""
+    from virtlab.machine import Machine
+
+    return Machine(ram=EDITOR_RAM).load(_assembled(source))
+
+
+def _assembled(source: str):
+    from virtlab.isa.assembler import assemble
+
+    return assemble(source)
+
+
+def live(machine, still: str, source: str | None = None, keep: bool = False) -> str:
+    """A machine as a notebook's output that a page can bring to life.
+
+    Parameters
+    ----------
+    still : str, HTML, what is seen where nothing runs
+    source : assembly text for the page's editor, or None for a player without an editor
+    keep : bool, whether the still stays to be seen above the living machine
+    """
+    spec: dict = {"kind": "player", "recipe": recipe.recipe(machine)}
+    if spec["recipe"] is not None:
+        state = view.state_of(machine)
+        spec |= {
+            "asset": recipe.asset_name(spec["recipe"]),
+            "actions": recipe.actions(machine),
+            "steps": machine.steps,
+            "source": source,
+            "keep": keep,
+            "state": state | {"console": state["console"][-CONSOLE_STORED:]},
+        }
+    data = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
+    return (
+        f"<style>{player_style()}</style>\n<div class='vl vl-live' data-kind='player'>"
+        f"<script type='application/json'>{data}</script>{still}</div>"
+    )
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

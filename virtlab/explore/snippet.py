@@ -1,4 +1,8 @@
-"""What does my own program do? A few lines of assembly, run one by one, with what each changed."""
+"""What does my own program do? A few lines of assembly, run one by one, with what each changed.
+
+On a page without Python the trace has a player below it, with the program in an editor and the
+machine where the program left it: there a reader goes back, changes a line, and runs it again.
+"""
 
 import dataclasses
 
@@ -22,13 +26,14 @@ class Snippet:
 
     Attributes
     ----------
+    text : the program, as assembly
     machine : the machine it ran on, as the program left it
     steps : list of Step, in order of execution
     ending : str, why it stopped
     """
 
-    def __init__(self, machine, steps: list[Step], ending: str):
-        self.machine, self.steps, self.ending = machine, steps, ending
+    def __init__(self, text: str, machine, steps: list[Step], ending: str):
+        self.text, self.machine, self.steps, self.ending = text, machine, steps, ending
 
     @property
     def registers(self):
@@ -64,7 +69,14 @@ class Snippet:
         return "\n".join([*lines, drawing.text])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self.drawing().html()}
+        return {"text/plain": repr(self), "text/html": self.html()}
+
+    def html(self) -> str:
+        """The trace, and what a page needs to let its reader change the program and run it."""
+        from virtlab.explore.player import live
+
+        drawing = self.drawing()
+        return live(self.machine, drawing.picture(drawing.table()), self.text, keep=True)
 
 
 def run_asm(text: str, limit: int = LIMIT, machine=None) -> Snippet:
@@ -114,4 +126,4 @@ def run_asm(text: str, limit: int = LIMIT, machine=None) -> Snippet:
         if machine.pc == end:
             ending = "The program ran off its last line."
             break
-    return Snippet(machine, steps, ending)
+    return Snippet(text, machine, steps, ending)

@@ -1,0 +1,239 @@
+"""How can a page without Python build the same machine? A recipe, and what is baked from it.
+
+A `recipe` names the guest and the disk, if they are ones of `virtlab.guests`, or holds a small
+program; with the settings and the actions from outside, a machine that repeats itself exactly is
+then known completely. When the site is built, `bake` turns the recipe into the machine's state
+after power-on: its record, and the pages of RAM and disk that are not zero. Programs share one
+state, that of a machine without an image; the page puts the program into it (static/machine.js).
+
+`machine_tables` hands the page the constants of `virtlab.machine`, so that none is written twice.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from functools import cache
+
+import numpy as np
+
+from virtlab import guests
+from virtlab.explore import view
+from virtlab.isa import encoding as e
+from virtlab.isa import op
+from virtlab.kernels import walk as walking
+from virtlab.machine import Machine, arguments, boot, machine, state, stops, views
+from virtlab.machine.history import SNAPSHOTS_KEPT
+from virtlab.machine.loader import Image, Segment, read_image
+from virtlab.machine.snapshot import PAGE
+from virtlab.machine.trap import VIRTUAL_MODE
+from virtlab.machine.walk import ACCESSES, FLAG_LETTERS
+
+LARGEST_PROGRAM = 64 << 10  # bytes that a page carries for one program
+MOST_STEPS = 1_000_000_000  # a page replays these in some seconds
+PLACEHOLDER = "program"  # the name of the empty image that stands for a program when it is baked
+
+
+def recipe(machine: Machine) -> dict | None:
+    """How a page can build this machine, as JSON; None if it cannot.
+
+    guest : name of the image in `virtlab.guests`, or None
+    program : for an image that is not there, {"name", "segments": [[address, base64]], "entry",
+        "symbols"}; else None
+    disk : name of the guest whose disk it is, or None for no disk
+    firmware : "none" or "sbi"
+    ram, append, adue, steps_per_tick : the machine's settings
+    """
+    if not isinstance(machine, Machine):
+        return None
+    settings, image, disk, first_steps = _inside(machine)
+    if image is None or first_steps or machine.steps > MOST_STEPS:
+        return None
+    if not isinstance(settings["firmware"], str):
+        return None
+    settings["firmware"] = boot.choose_start(settings["firmware"], image)
+    found = {"guest": _guest_of(image), "program": None, "disk": None} | settings
+    if len(disk):
+        found["disk"] = next((name for name in guests.names() if _is_disk(name, disk)), None)
+        if found["disk"] is None:
+            return None
+    if found["guest"] is None:
+        if sum(len(segment.data) for segment in image.segments) > LARGEST_PROGRAM:
+            return None
+        found["program"] = _program(image)
+    return found
+
+
+def actions(machine: Machine) -> list[list]:
+    """What was done to a machine from outside so far: lists of [steps, kind, where, base64]."""
+    history = machine._history
+    return [
+        [action.steps, action.kind, action.where, _base64(action.data)]
+        for action in history.actions[: history.done]
+    ]
+
+
+def _inside(machine: Machine) -> tuple[dict, Image | None, np.ndarray, int]:
+    """Settings, image, disk and first known step, for which Machine has no public names."""
+    settings = {
+        "firmware": machine._firmware,
+        "ram": machine.ram_bytes,
+        "append": machine._append,
+        "adue": machine._adue,
+        "steps_per_tick": machine._steps_per_tick,
+    }
+    history = machine._history
+    return settings, history.image, machine._disk_source, history.snapshots[0].steps
+
+
+@cache
+def _guest_image(name: str) -> Image:
+    return read_image(guests.path(name))
+
+
+def _guest_of(image: Image) -> str | None:
+    for name in guests.names():
+        known = _guest_image(name)
+        if (known.entry, known.segments) == (image.entry, image.segments):
+            return name
+    return None
+
+
+def _is_disk(name: str, disk: np.ndarray) -> bool:
+    path = guests.disk(name)
+    return path is not None and np.array_equal(arguments.read_disk(path), disk)
+
+
+def _program(image: Image) -> dict:
+    return {
+        "name": image.name,
+        "segments": [[segment.pa, _base64(segment.data)] for segment in image.segments],
+        "entry": image.entry,
+        "symbols": image.symbols,
+    }
+
+
+def asset_name(recipe: dict) -> str:
+    """The name of what `bake` makes of a recipe; programs in the same machine share it."""
+    shared = {key: value for key, value in recipe.items() if key != "program"}
+    digest = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
+    return f"machine-{recipe['guest'] or 'bare'}-{digest[:8]}"
+
+
+def bake(recipe: dict) -> dict:
+    """The machine of a recipe as it is after power-on, as JSON; of a program, all but its image.
+
+    record, ram, disk : lists of [byte offset, base64 of bytes compressed as raw deflate]
+    ram_bytes, disk_bytes : sizes
+    flags : list of [page, flags] of the pages of RAM with flags
+    tree : [address, bytes] of the device tree
+    symbols : name to address
+    """
+    name = recipe["guest"]
+    made = Machine(
+        ram=recipe["ram"],
+        firmware=recipe["firmware"],
+        disk=recipe["disk"] and guests.disk(recipe["disk"]),
+        append=recipe["append"],
+        adue=recipe["adue"],
+        steps_per_tick=recipe["steps_per_tick"],
+    )
+    made._power_on(
+        _guest_image(name)
+        if name
+        else Image(PLACEHOLDER, [Segment(state.RAM_BASE, b"", 0)], state.RAM_BASE)
+    )
+    tree_pa = made.registers["a1"]
+    mem = made._mem
+    return {
+        "record": _chunks(made._harts.tobytes()),
+        "ram": _chunks(mem.u8),
+        "disk": _chunks(mem.disk),
+        "ram_bytes": len(mem.u8),
+        "disk_bytes": len(mem.disk),
+        "flags": [[int(k), int(mem.pages[k])] for k in np.flatnonzero(mem.pages)],
+        "tree": [tree_pa, int.from_bytes(made.memory.read(tree_pa + 4, 4), "big")],
+        "symbols": dict(made.symbols),
+    }
+
+
+def _chunks(data) -> list[list]:
+    """The runs of pages that are not zero, each with its byte offset."""
+    data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+    padded = np.pad(data, (0, -len(data) % PAGE)) if len(data) % PAGE else data
+    used = padded.reshape(-1, PAGE).any(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], used, [False]))))
+    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [
+        [first * PAGE, _base64(_deflated(data[first * PAGE : last * PAGE].tobytes()))]
+        for first, last in runs
+    ]
+
+
+def _deflated(data: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def machine_tables() -> dict:
+    """The constants that the page's machine shares with `virtlab.machine`, as JSON."""
+    return {
+        "ram_base": state.RAM_BASE,
+        "page_bytes": PAGE,
+        "slice_steps": machine.SLICE_STEPS,
+        "code_entries": (machine.CODE_ROWS + 1) * state.ROW,
+        "rx_bytes": state.UART_RX_BYTES,
+        "snapshots_kept": SNAPSHOTS_KEPT,
+        "page_dirty": state.PAGE_DIRTY,
+        "page_tohost": state.PAGE_TOHOST,
+        "stop": _constants(state, "STOP_"),
+        "reasons": {str(number): reason for number, reason in stops.REASONS.items()},
+        "watch_console": state.WATCH_CONSOLE,
+        "until": {name: [stops.WATCHED[event], event.value] for name, event in view.UNTIL.items()},
+        "idle": stops.Event.IDLE.value,
+        "event": _constants(state, "EVENT_"),
+        "n_events": state.N_EVENTS,
+        "kinds": list(views.KINDS),
+        "kind_return": state.KIND_RETURN,
+        "exceptions": {str(code): name for code, name in e.EXCEPTION_NAMES.items()},
+        "interrupts": {str(code): name for code, name in e.INTERRUPT_NAMES.items()},
+        "modes": {str(number): name for number, name in views.MODE_NAMES.items()},
+        "virtual_mode": VIRTUAL_MODE,
+        "machine_mode": e.MACHINE,
+        "mprv": str(e.MSTATUS_MPRV),
+        "mpp": str(e.MSTATUS_MPP),
+        "mpp_shift": e.MSTATUS_MPP_SHIFT,
+        "mpv": str(e.MSTATUS_MPV),
+        "registers": list(views.REGISTER_NAMES),
+        "illegal": int(op.ILLEGAL),
+        "accesses": ACCESSES,
+        "flags": FLAG_LETTERS,
+        "walk": {
+            "rows": walking.STEP_ROWS,
+            "step": _constants(walking, "STEP_"),
+            "result": _constants(walking, "RESULT_"),
+            "no_fault": walking.NO_FAULT,
+            "stages": [view.STAGES[stage] for stage in walking.STAGES],
+            "outcomes": list(walking.OUTCOMES),
+        },
+        "shown": {
+            "console": view.CONSOLE_TAIL,
+            "events": view.EVENTS_SHOWN,
+            "drawn": view.EVENTS_DRAWN,
+            "lines": view.CODE_LINES,
+            "before": view.CODE_BEFORE,
+        },
+    }
+
+
+def _constants(module, prefix: str) -> dict[str, int]:
+    """The integers of a module whose names begin with `prefix`, by the rest of the name."""
+    return {
+        name.removeprefix(prefix).lower(): int(value)
+        for name, value in vars(module).items()
+        if name.startswith(prefix) and isinstance(value, int)
+    }
