@@ -4,6 +4,7 @@
     python3 lab.py               open the book in JupyterLab
     python3 lab.py test          run every test
     python3 lab.py book          build the site in book/_build/html
+    python3 lab.py book --pdf    print the book to book/_build/virtlab.pdf
     python3 lab.py notebooks     run the chapters anew and store what they print
 
 It needs Python 3.11 to 3.13 and nothing else. Everything it makes lies in .venv (the packages) and
@@ -98,7 +99,7 @@ def main(argv=None):
         if options.command == "test":
             return test(rest)
         if options.command == "book":
-            return book()
+            return book(options.pdf)
         if options.command == "notebooks":
             return notebooks(rest)
         return lab(options.browser, options.port)
@@ -135,7 +136,12 @@ def read_arguments(argv):
             "are handed to pytest: `lab.py test tests/isa -k decode`.",
             "lab.py test [pytest arguments]",
         ),
-        ("book", "Build the site in book/_build/html.", "lab.py book"),
+        (
+            "book",
+            "Build the site in book/_build/html, or with --pdf print the whole book to "
+            "book/_build/virtlab.pdf through an installed Chromium, Chrome or Edge.",
+            "lab.py book [--pdf]",
+        ),
         (
             "notebooks",
             "Run the chapters (all, or those named) and store their output, the same bytes each "
@@ -143,13 +149,15 @@ def read_arguments(argv):
             "lab.py notebooks [--check] [notebooks/NAME.ipynb ...]",
         ),
     ):
-        commands.add_parser(
+        command = commands.add_parser(
             name,
             help=text.split(". ", maxsplit=1)[0],
             description=text,
             usage=usage,
             allow_abbrev=False,
         )
+        if name == "book":
+            command.add_argument("--pdf", action="store_true", help="print to one PDF instead")
     options, rest = parser.parse_known_args(argv)
     if rest and options.command not in ("test", "notebooks"):
         parser.error(f"unknown argument {rest[0]!r}; `lab.py --help` lists what there is")
@@ -222,11 +230,11 @@ def test(pytest_arguments):
     return 1 if failed else 0
 
 
-def book():
+def book(pdf=False):
     with only_one():
         install(BOOK)
-    script = os.path.join(ROOT, "book", "build.py")
-    return subprocess.call([PYTHON, script], cwd=ROOT, env=environment())
+    command = [PYTHON, os.path.join(ROOT, "book", "build.py")] + ["--pdf"] * pdf
+    return subprocess.call(command, cwd=ROOT, env=environment())
 
 
 def notebooks(arguments):

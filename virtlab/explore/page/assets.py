@@ -138,10 +138,11 @@ def _has_chart(spec: dict) -> bool:
     return bool(spec.get("figure")) and spec["figure"].get("kind") == "chart"
 
 
-def complete(site: Path, place: str = "_static/virtlab") -> None:
+def complete(site: Path, place: str = "_static/virtlab", alive: bool = True) -> None:
     """Give every page below `site` what its live figures need; files go to `site`/`place`.
 
-    Pages that were completed before are completed anew.
+    Pages that were completed before are completed anew. Without `alive` the figures stay as they
+    are stored.
 
     Raises
     ------
@@ -157,13 +158,15 @@ def complete(site: Path, place: str = "_static/virtlab") -> None:
     images = {_image(spec): spec["recipe"] for page in pages for spec in page.players}
     for page in pages:
         html = _with_shared_styles(page.html, page.path, shelf)
-        scripts = [shelf.script(name, kernels, images) for name in needed(page)]
+        scripts = [shelf.script(name, kernels, images) for name in needed(page, alive)]
         _write_if_changed(page.path, _with_scripts(html, page.path, scripts, shelf))
     shelf.clear_others()
 
 
-def needed(page: Page) -> list[str]:
+def needed(page: Page, alive: bool = True) -> list[str]:
     """The names of the scripts a page loads, in order."""
+    if not alive:
+        return ["plotly"] if PLOTLY_FIGURE in page.html else []
     names = []
     if page.charts:
         names.append("plotly")

@@ -10,7 +10,8 @@ or, in a Sphinx project, the name in `extensions` of its `conf.py`. Nothing is t
 chapters are stored with their output; a kernel that a figure calls is a compiled function in a
 package that can be imported where the book is built. When the pages have been written, those with
 live figures get the scripts that they need, and no others do. A page may then be opened from a
-server, or from a file without any network.
+server, or from a file without any network. The single page of the builder `singlehtml` is for the
+printer: there, figures stay still.
 """
 
 from pathlib import Path
@@ -25,8 +26,13 @@ from virtlab.explore.page.bundle import BundleError
 def _complete_pages(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
+    single = app.builder.name == "singlehtml"
+    if single:
+        # Sphinx puts the page where the book's first one is, with addresses as if it were on top.
+        page = Path(app.outdir, app.config.root_doc + app.builder.out_suffix)
+        page.replace(Path(app.outdir, page.name))
     try:
-        complete(Path(app.outdir))
+        complete(Path(app.outdir), alive=not single)
     except (PageError, BundleError) as problem:
         raise ExtensionError(str(problem)) from problem
 
