@@ -61,7 +61,9 @@ class FakeBackend {
 
 const seen = [];
 const record = (before, now, running, error) =>
-  seen.push({ before: before?.steps ?? null, steps: now?.steps, running, error: error?.message });
+  seen.push({
+    before: before?.steps ?? null, steps: now?.steps, running, error: error?.message ?? null,
+  });
 
 // A player in the page, with ways to use it as a reader does.
 const show = async (backend, options) => {
