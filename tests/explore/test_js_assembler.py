@@ -384,6 +384,7 @@ def test_errors_of_every_other_kind(run):
         "lw a0, (4)",
         "lw a0, 4(4)",
         "la a0, 4(a0)",
+        "jr (t0); jalr (t0); jr 4(t0); jr x(t0)\n x = 8",
         "csrr a0, )",
         "addi a0, (, 1",
         "jr )(a0)",
@@ -481,6 +482,11 @@ def test_any_characters(run, seed):
         known = (chr(code) for code in codes if unicodedata.category(chr(code)) not in ("Cn", "Cs"))
         texts.append(rng.choice(["", "nop # "]) + "".join(known))
     assert compare(run, texts)[1] > 700
+
+
+def test_an_operand_that_leaves_its_parentheses_is_refused(run):
+    (answer,) = run(ASSEMBLE, [[f"la a0, {BASE:#x}), x(5", str(BASE)]])
+    assert answer["said"] == "line 1, column 21: x was not expected here"
 
 
 def test_a_base_that_is_no_address_is_refused(run):

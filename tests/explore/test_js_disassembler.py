@@ -8,6 +8,7 @@ from tests.explore.javascript import page_of_modules
 from virtlab.explore.page.tables import tables
 from virtlab.isa.disassembler import disassemble
 from virtlab.isa.instructions import INSTRUCTIONS
+from virtlab.isa.pseudo import PSEUDOS
 from virtlab.machine.listing import listing
 
 pytestmark = pytest.mark.browser
@@ -76,6 +77,7 @@ def test_random_32_bit_words_at_random_places(run, seed, exact):
     rng = random.Random(seed)
     symbols = some_symbols(rng)
     words = [rng.getrandbits(32) | 3 for _ in range(10_000)]
+    words += [int(row.expansion[0][1].text, 0) for row in PSEUDOS if row.text.startswith(".4byte")]
     for row in INSTRUCTIONS:
         words += [row.match]
         for _ in range(80):

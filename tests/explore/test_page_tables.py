@@ -10,15 +10,18 @@ from tests.explore.javascript import STATIC, page_of_modules
 from virtlab.explore.page.tables import javascript_pattern, rule, tables, tables_json
 from virtlab.isa import assembler, directives, encoding, instructions, operands, pseudo, source
 from virtlab.isa.layout import Field, read_layout
-from virtlab.machine import views
 
-# One more instruction exists, in custom-0 of the manual's opcode map, and one more directive.
+# One more instruction exists, in custom-0 of the manual's opcode map, with a name for one use of
+# it, and one more directive.
 EXTENDED = """
     const { makeAssembler } = await import("/assembler.js");
     const { makeDisassembler } = await import("/disassembler.js");
-    const { data } = makeAssembler(given).assemble("twice a0, 6(a1)\\n half2 3, 4");
-    const word = new DataView(data.buffer).getUint32(0, true);
-    return [word, data, makeDisassembler(given).disassemble(word)];
+    const { assemble } = makeAssembler(given);
+    const { disassemble } = makeDisassembler(given);
+    const word = (text) => new DataView(assemble(text).data.buffer).getUint32(0, true);
+    const texts = ["twice a0, 6(a1)", "double a0", "twice a0, 0(a1)"];
+    const again = texts.map((text) => disassemble(word(text)));
+    return [word(texts[0]), assemble("half2 3, 4").data, again];
 """
 
 
@@ -66,13 +69,9 @@ def test_names_and_numbers_are_those_of_the_library(read):
     assert read["csrs"] == encoding.CSR_NUMBERS
     assert read["registers"] == operands.REGISTERS
     assert tuple(read["abi_names"]) == instructions.ABI_NAMES
-    assert {int(code): name for code, name in read["exceptions"].items()} == (
-        encoding.EXCEPTION_NAMES
-    )
-    assert {int(code): name for code, name in read["interrupts"].items()} == (
-        encoding.INTERRUPT_NAMES
-    )
-    assert {int(mode): name for mode, name in read["modes"].items()} == views.MODE_NAMES
+    assert read["access_bits"] == operands.ACCESS_BITS
+    assert read["tokens"]["escapes"] == source.ESCAPES
+    assert read["refused"] == directives.REFUSED
     assert int(read["assembler"]["largest_base"], 16) == assembler.LARGEST_BASE
     assert [row[2] for row in read["pseudos"]] == [row.text for row in pseudo.PSEUDOS]
 
@@ -125,10 +124,11 @@ def test_an_instruction_added_to_the_table_is_known_in_the_page(read, browser):
             *read["instructions"],
             ["twice", "rd, imm(rs1)", width // 8, mask, match, numbers],
         ],
+        "pseudos": [*read["pseudos"], ["double", ["rd"], "twice rd, 0(rd)", False]],
         "directives": read["directives"] | {"half2": ["emit_integers", {"n_bytes": 2}]},
     }
     with page_of_modules(browser) as run:
-        word, data, text = run(EXTENDED, extended)
+        word, data, texts = run(EXTENDED, extended)
     assert word == match | 6 << 20 | 11 << 15 | 10 << 7
-    assert data == word.to_bytes(4, "little").hex() + "03000400"
-    assert text == "twice a0, 6(a1)"
+    assert data == "03000400"
+    assert texts == ["twice a0, 6(a1)", "double a0", "twice a0, 0(a1)"]

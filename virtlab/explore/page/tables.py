@@ -2,8 +2,8 @@
 
 The page's assembler and disassembler hold the rules (how an operand is read, which alias fits) and
 get from here all that is data: instructions, registers, CSRs, pseudo-instructions, directives, the
-patterns of tokens, limits, and the names of causes, modes and events. Nothing is written twice, so
-an instruction added to the table in Python can be typed on the page as well.
+patterns of tokens, and limits. Nothing is written twice, so an instruction added to the table in
+Python can be typed on the page as well.
 
 A directive's rule is named after the Python function that makes it, with the arguments it was made
 with: ".half" is `["emit_integers", {"n_bytes": 2}]`.
@@ -25,7 +25,6 @@ from virtlab.isa import (
     pseudo,
     source,
 )
-from virtlab.machine import stops, views
 
 
 def tables() -> dict:
@@ -70,12 +69,6 @@ def tables() -> dict:
             "reach": assembler.REACH,
         },
         "near": disassembler.NEAR,
-        "exceptions": encoding.EXCEPTION_NAMES,
-        "interrupts": encoding.INTERRUPT_NAMES,
-        "modes": views.MODE_NAMES,
-        "event_kinds": views.KINDS,
-        "stop_reasons": stops.REASONS,
-        "waits": {event.name: event.value for event in stops.Event},
     }
 
 

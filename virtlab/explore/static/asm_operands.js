@@ -161,7 +161,9 @@ export function makeOperands(tables, rows) {
     let word = row.match;
     for (const bit of orderings) word |= row.fields.get(bit).insert(1);
     for (const [at, tokens] of written.slice(0, patterns.length).entries()) word |= operand(tokens, patterns[at]);
-    if (written.length !== patterns.length) throw mnemonic.error(`${name} takes ${row.operands}`);
+    // A pseudo-instruction whose operand closes the parenthesis it is put into brings a comma too many.
+    const extra = written[patterns.length]?.[0];
+    if (extra) throw extra.error(`${shortened(extra.text)} was not expected here`);
     return word >>> 0;
   }
 
