@@ -34,7 +34,8 @@ STATE = os.path.join(ROOT, ".virtlab")
 LOG = os.path.join(STATE, "install.log")
 WINDOWS = os.name == "nt"
 SCRIPTS = os.path.join(VENV, "Scripts" if WINDOWS else "bin")
-PYTHON = os.path.join(SCRIPTS, "python.exe" if WINDOWS else "python")
+PROGRAM = ".exe" if WINDOWS else ""
+PYTHON = os.path.join(SCRIPTS, "python" + PROGRAM)
 STAMP = os.path.join(VENV, "virtlab-installed.json")
 WARM_STAMP = os.path.join(VENV, "virtlab-warm.txt")
 
@@ -218,7 +219,7 @@ def test(pytest_arguments):
     for command in (
         [PYTHON, "-m", "ruff", "check", "."],
         [PYTHON, "-m", "ruff", "format", "--check", "."],
-        [os.path.join(SCRIPTS, "lint-imports"), "--no-cache"],
+        [os.path.join(SCRIPTS, "lint-imports" + PROGRAM), "--no-cache"],
         [PYTHON, "-m", "pytest", *pytest_arguments],
     ):
         name = " ".join([os.path.basename(command[0]), *command[1:]])
@@ -430,7 +431,7 @@ def show_progress(process):
     reader.start()
     while reader.is_alive():
         reader.join(0.2)
-        sys.stdout.write("\r\033[K" + bar(lines[-1], time.monotonic() - began))
+        sys.stdout.write(cleared_line() + bar(lines[-1], time.monotonic() - began))
         sys.stdout.flush()
     end_progress()
 
@@ -449,8 +450,15 @@ def bar(line, seconds):
 
 def end_progress():
     if sys.stdout.isatty():
-        sys.stdout.write("\r\033[K")
+        sys.stdout.write(cleared_line())
         sys.stdout.flush()
+
+
+def cleared_line():
+    """What empties the terminal's line; a console of Windows may not know the escape sequence."""
+    if WINDOWS:
+        return "\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r"
+    return "\r\033[K"
 
 
 def package_hash():
@@ -475,6 +483,7 @@ def environment():
     variables["PATH"] = SCRIPTS + os.pathsep + variables.get("PATH", "")
     variables["PIP_USER"] = "0"  # a `user = true` in pip's configuration is refused inside a venv
     variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    variables["PYTHONUTF8"] = "1"  # Windows would read and print text in a code page of its own
     variables.setdefault("DEBIAN_FRONTEND", "noninteractive")
     return variables
 
@@ -502,7 +511,7 @@ def run_logged(command):
                 log.write(line)
                 if sys.stdout.isatty():
                     width = shutil.get_terminal_size().columns - 1
-                    sys.stdout.write("\r\033[K" + line.strip()[:width])
+                    sys.stdout.write(cleared_line() + line.strip()[:width])
                     sys.stdout.flush()
         end_progress()
     return process.returncode == 0

@@ -28,7 +28,7 @@ WINDOWS_PLACES = (
     "Microsoft/Edge/Application/msedge.exe",
 )
 TIMEOUT_S = 300
-FILE_LINK = re.compile(r'(<a\b[^>]*?)\shref="(?!https?:|#)[^"]*"')  # leads nowhere from a PDF
+FILE_LINK = re.compile(r"""(<a\b[^>]*?)\shref=(["'])(?!https?:|#).*?\2""")  # not for a PDF
 
 
 class PdfError(Exception):

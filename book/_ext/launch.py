@@ -2,7 +2,7 @@
 
 The addresses are in launch.yml, and an environment variable goes before each: see there. A chapter
 opens on Binder where the repository is known, and on a JupyterHub with nbgitpuller where that is
-known too. Every page has its source to save.
+known too. Every page has its source to save, and the whole book as a PDF where one is published.
 """
 
 import os
@@ -14,8 +14,9 @@ import yaml
 from sphinx.errors import ConfigError
 
 SETTINGS = Path(__file__).parents[1] / "launch.yml"
-NAMES = ("repository", "branch", "binder", "hub")
+NAMES = ("repository", "branch", "binder", "hub", "pdf")
 ADDRESS = re.compile(r"https?://[^\s/]+(?:/[^\s?#]*)?")
+ANYTHING = re.compile(r"\S+")
 HOSTS = {"github.com": "gh", "gitlab.com": "gl"}  # what Binder calls them
 
 
@@ -34,8 +35,10 @@ def settings(path: Path = SETTINGS, environment=os.environ) -> dict[str, str]:
         variable = f"VIRTLAB_{name.upper()}"
         source = variable if variable in environment else f"{path.name}, {name}"
         found[name] = str(environment.get(variable, found[name]) or "").strip().rstrip("/")
-        if name != "branch" and found[name] and not ADDRESS.fullmatch(found[name]):
-            raise ConfigError(f"{source}: {found[name]!r} is not an address that begins https://")
+        accepted = ANYTHING if name in ("branch", "pdf") else ADDRESS
+        if found[name] and not accepted.fullmatch(found[name]):
+            kind = "a name without blanks" if accepted is ANYTHING else "an https:// address"
+            raise ConfigError(f"{source}: {found[name]!r} is not {kind}")
     if found["repository"] and not found["branch"]:
         raise ConfigError(f"{path.name}: a repository needs a branch")
     return found
@@ -65,13 +68,16 @@ def hub(chosen: dict[str, str], path: str) -> str:
     return f"{chosen['hub']}/hub/user-redirect/git-pull?{urlencode(query, quote_via=quote)}"
 
 
-def page_links(chosen: dict[str, str], page: str, suffix: str, source: str) -> list[dict]:
+def page_links(
+    chosen: dict[str, str], page: str, suffix: str, source: str, top: str = ""
+) -> list[dict]:
     """What the header offers for a page: lists of text, address and, to save, the file's name.
 
     Parameters
     ----------
     page, suffix : name and ending of the page's source in the repository
     source : address of its copy in the site
+    top : address of the site's top folder, with a slash, from the page
     """
     path = page + suffix
     links = []
@@ -83,6 +89,9 @@ def page_links(chosen: dict[str, str], page: str, suffix: str, source: str) -> l
     name = Path(path).name
     what = "Save the notebook" if suffix == ".ipynb" else "Save the source"
     links.append({"text": f"{what} ({name})", "address": source, "file": name})
+    if chosen["pdf"]:
+        address = chosen["pdf"] if ADDRESS.fullmatch(chosen["pdf"]) else top + chosen["pdf"]
+        links.append({"text": "Save the whole book (PDF)", "address": address})
     return links
 
 
@@ -90,9 +99,8 @@ def _add_links(app, pagename, templatename, context, doctree) -> None:
     if doctree is None or not context.get("sourcename"):
         return
     source = context["pathto"]("_sources/" + context["sourcename"], 1)
-    context["page_links"] = page_links(
-        app.config.launch_settings, pagename, context["page_source_suffix"], source
-    )
+    suffix, top = context["page_source_suffix"], context["content_root"]
+    context["page_links"] = page_links(app.config.launch_settings, pagename, suffix, source, top)
 
 
 def _read_settings(app, config) -> None:

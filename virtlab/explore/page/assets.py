@@ -104,6 +104,11 @@ class Page:
     players: list[dict] = field(default_factory=list)
 
     @property
+    def machines(self) -> list[dict]:
+        """The players whose machine a page can build."""
+        return [spec for spec in self.players if spec["recipe"]]
+
+    @property
     def charts(self) -> bool:
         """Whether something on the page is drawn by plotly.js."""
         return PLOTLY_FIGURE in self.html or any(_has_chart(spec) for spec in self.explorables)
@@ -154,8 +159,8 @@ def complete(site: Path, place: str = "_static/virtlab", alive: bool = True) -> 
         if "_static" not in path.relative_to(site).parts
     ]
     shelf = Shelf(site / place)
-    kernels = sorted({kernel(spec) for page in pages for spec in page.explorables})
-    images = {_image(spec): spec["recipe"] for page in pages for spec in page.players}
+    kernels = kernels_of(spec for page in pages for spec in page.explorables)
+    images = {spec["asset"]: spec["recipe"] for page in pages for spec in page.machines}
     for page in pages:
         html = _with_shared_styles(page.html, page.path, shelf)
         scripts = [shelf.script(name, kernels, images) for name in needed(page, alive)]
@@ -174,20 +179,26 @@ def needed(page: Page, alive: bool = True) -> list[str]:
         names += ["kernels.wasm", "figures"]
     if page.players:
         names += ["tables", "machine.tables", "machine.wasm"]
-        names += sorted({_image(spec) for spec in page.players})
+        names += sorted({spec["asset"] for spec in page.machines})
         names.append("machine")
     return names
 
 
-def kernel(spec: dict) -> Export:
-    """The kernel of an explorable as an export of the module: name, function, argument types."""
-    return spec["kernel"], spec["kernel"], spec["types"]
+def kernels_of(specs: Iterable[dict]) -> tuple[Export, ...]:
+    """What kernels.wasm exports for these explorables: name, function, types of its arguments.
 
-
-def _image(spec: dict) -> str:
-    from virtlab.explore.recipe import asset_name
-
-    return asset_name(spec["recipe"])
+    Raises
+    ------
+    PageError : two figures call one kernel with different types
+    """
+    types: dict[str, str] = {}
+    for spec in specs:
+        name = spec["kernel"]
+        if types.setdefault(name, spec["types"]) != spec["types"]:
+            raise PageError(
+                f"two figures call {name} with different types, {types[name]} and {spec['types']}"
+            )
+    return tuple((name, name, types[name]) for name in sorted(types))
 
 
 class Shelf:
@@ -304,24 +315,13 @@ def wasm_asset(exports: tuple[Export, ...]) -> dict:
     ------
     PageError : a function cannot be compiled for a page; virtlab.wasm says why
     """
-    digest = hashlib.sha256(source_hash().encode() + json.dumps(exports).encode())
-    for path in sorted((PACKAGE / "wasm").glob("*.py")):
-        digest.update(path.read_bytes())
-    kept = cache_base() / "wasm" / f"{digest.hexdigest()[:16]}.json"
-    if kept.is_file():
-        return json.loads(kept.read_text("utf-8"))
     from virtlab.wasm import CannotBuild, build
 
     try:
-        module = build(exports)
+        module = build(exports, cache=cache_base() / "wasm", key=source_hash())
     except CannotBuild as refusal:
         raise PageError(str(refusal)) from refusal
-    asset = {"manifest": module.manifest, "data": deflated(module.data)}
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(asset), "utf-8")
-    part.replace(kept)  # whoever reads it meanwhile sees all of it or nothing
-    return asset
+    return {"manifest": module.manifest, "data": deflated(module.data)}
 
 
 # ---- into the page ------------------------------------------------------------------------------
