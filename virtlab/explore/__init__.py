@@ -10,37 +10,57 @@
 | who may do what with a page | `access("DAUWRV", "S", "load")` |
 | registers | `registers(m.registers)` |
 | what a part of a run cost | `spent(counters_before, counters_after)` |
-| how a count follows a parameter | `sweep(measure, values, ...)` |
+| how a count follows a parameter | `sweep(measure, values, ...)`, `tlb_sweep()` |
 | to do | call |
 | drive a machine by hand | `Player(m)` |
 | run five lines of assembly | `run_asm("...")` |
 | guess before a run, compare after it | `predict(...)`, `reveal(key, result)` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
+| declare a live figure of your own | `Explorable(kernel, controls, ...)` |
 
-Figures are made from plain data and know nothing of widgets (`figures`); `controls` puts controls
-above them. Nothing here runs a guest except `Player` and `run_asm`.
+Figures are made from plain data (`figures`). Those that answer are declared once (`explorable`) and
+shown by ipywidgets in JupyterLab (`live`) and by static/figure.js on a page without Python. Nothing
+here runs a guest except `Player` and `run_asm`.
 """
 
-from virtlab.explore.controls import access, sweep, timeline, walk, walks
+from virtlab.explore.chart import Axis, Bars, Chart, Line, Mark
+from virtlab.explore.controls import Choice, Range, Switch
 from virtlab.explore.counting import spent
 from virtlab.explore.drawing import Drawing, grouped_hex
+from virtlab.explore.explorable import Explorable, Table
+from virtlab.explore.figures.access import access
 from virtlab.explore.figures.board import board
+from virtlab.explore.figures.curve import sweep, tlb_sweep
 from virtlab.explore.figures.page_table import page_table
 from virtlab.explore.figures.registers import registers
+from virtlab.explore.figures.timeline import timeline
 from virtlab.explore.figures.tlb import tlb
 from virtlab.explore.figures.traps import traps
+from virtlab.explore.figures.walk import walk, walks
 from virtlab.explore.left_out import left_out
-from virtlab.explore.live import Live
 from virtlab.explore.player import Player
 from virtlab.explore.prediction import predict, reveal
+from virtlab.explore.sketch import Sketch
 from virtlab.explore.snippet import run_asm
 from virtlab.explore.source import source
+from virtlab.explore.template import Repeat
 
 __all__ = [
+    "Axis",
+    "Bars",
+    "Chart",
+    "Choice",
     "Drawing",
-    "Live",
+    "Explorable",
+    "Line",
+    "Mark",
     "Player",
+    "Range",
+    "Repeat",
+    "Sketch",
+    "Switch",
+    "Table",
     "access",
     "board",
     "grouped_hex",
@@ -55,6 +75,7 @@ __all__ = [
     "sweep",
     "timeline",
     "tlb",
+    "tlb_sweep",
     "traps",
     "walk",
     "walks",

@@ -11,16 +11,23 @@ import itertools
 from html import escape
 
 from virtlab.explore.palette import style
+from virtlab.explore.template import grouped_hex
+
+__all__ = [
+    "Drawing",
+    "arrow",
+    "box",
+    "count",
+    "grouped_hex",
+    "label",
+    "round_positions",
+    "svg",
+    "wire",
+]
 
 TABLE_ROWS = 60  # a longer table is cut, and says so
 
 Cell = str | int
-
-
-def grouped_hex(value: int) -> str:
-    """An address as the book prints it: 0x8020_0000."""
-    digits = f"{value:_x}"
-    return "0x" + (digits if len(digits) > 4 else f"{value:04x}")
 
 
 def count(number: int, noun: str) -> str:
@@ -43,6 +50,7 @@ class Drawing:
     columns : names of the table's columns, with units
     rows : the data, one tuple a row; addresses are strings in hex, counts are ints
     svg : str, the picture; empty where the table is the figure
+    n_rows : int, how many rows there are if `rows` are only the first of them
     """
 
     title: str
@@ -50,6 +58,7 @@ class Drawing:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     svg: str = ""
+    n_rows: int = 0
 
     def __repr__(self) -> str:
         return f"{self.title}\n{self.text}"
@@ -58,11 +67,15 @@ class Drawing:
         return {"text/plain": repr(self), "text/html": self.html()}
 
     def html(self) -> str:
-        """The whole figure with its style sheet; the table is folded where there is a picture."""
+        """The whole figure with its style sheet."""
+        return f"<style>{style()}</style>\n<div class='vl'>{self.figure()}</div>"
+
+    def figure(self) -> str:
+        """The whole figure; the table is folded where there is a picture."""
         table = self.table()
         if self.svg and table:
             table = f"<details><summary>Data as a table</summary>{table}</details>"
-        return f"<style>{style()}</style>\n<div class='vl'>{self.picture(table)}</div>"
+        return self.picture(table)
 
     def picture(self, table: str = "") -> str:
         """Title, picture and text alternative as a `figure` element, without the style sheet."""
@@ -81,9 +94,10 @@ class Drawing:
             "<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>\n"
             for row in self.rows[:TABLE_ROWS]
         )
-        cut = ""
-        if len(self.rows) > TABLE_ROWS:
-            cut = f"<p>The first {TABLE_ROWS} of {count(len(self.rows), 'row')}.</p>"
+        cut, n_rows = "", max(self.n_rows, len(self.rows))
+        shown = min(TABLE_ROWS, len(self.rows))
+        if n_rows > shown:
+            cut = f"<p>The first {shown} of {count(n_rows, 'row')}.</p>"
         return (
             f"<div class='vl-scroll' tabindex='0'><table aria-label='{escape(self.title)}'>"
             f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>{cut}"
@@ -125,6 +139,11 @@ def box(x: float, y: float, width: float, height: float, look: str = "box", radi
         f"<rect x='{x:g}' y='{y:g}' width='{width:g}' height='{height:g}' rx='{radius}' "
         f"class='{look}'/>"
     )
+
+
+def box_key(x: float, y: float, look: str, text: str) -> str:
+    """A small square in a colour with what it stands for, for a figure without lanes."""
+    return box(x, y, 12, 12, look, 2) + label(x + 18, y + 11, text)
 
 
 def wire(*points: tuple[float, float], dashed: bool = False) -> str:

@@ -1,16 +1,14 @@
-"""How does a figure answer the reader? Controls on top, the drawing beneath, both in one display.
+"""How does a figure answer in JupyterLab? Controls on top, the drawing beneath, Python behind.
 
-`Live` ties ipywidgets controls to a function from their values to a `Drawing`. In JupyterLab a
-moved control redraws; everywhere else the same display is the still drawing, which is also all that
-a saved notebook keeps. Its text form is the drawing's, so that two runs of a notebook compare
-equal.
-
-Widgets are imported when a live figure is made: plain figures work without them.
+`Live` makes ipywidgets controls of an `Explorable`'s and follows them: a moved control calls the
+kernel and renews title, picture, words and table. A Chart is plotly's FigureWidget, for zooming and
+for reading single points; a Sketch is the still picture. Only this module needs ipywidgets.
 """
 
-from collections.abc import Callable, Mapping
+from html import escape
 
-from virtlab.explore.drawing import Drawing
+from virtlab.explore.chart import Chart
+from virtlab.explore.controls import Choice, Range
 from virtlab.explore.palette import style
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -23,61 +21,118 @@ def view_of(widget) -> dict:
     }
 
 
+def control_widget(control):
+    """The ipywidgets control of a Range, Choice or Switch."""
+    import ipywidgets
+
+    named = {"description": control.label, "value": control.value}
+    if isinstance(control, Range):
+        slider = ipywidgets.IntSlider if control.whole else ipywidgets.FloatSlider
+        if control.unit and control.unit not in control.label:
+            named["description"] += f" ({control.unit})"
+        made = slider(min=control.low, max=control.high, step=control.step, **named)
+    elif isinstance(control, Choice):
+        kind = ipywidgets.SelectionSlider if control.slider else ipywidgets.Dropdown
+        made = kind(options=list(control.options.items()), **named)
+    else:
+        made = ipywidgets.Checkbox(indent=False, **named | {"value": bool(control.value)})
+    made.style.description_width = "11em"
+    made.layout.width = "100%"
+    made.layout.max_width = "40rem"
+    return made
+
+
 class Live:
-    """A drawing that follows its controls.
+    """An Explorable with its widgets.
 
-    Parameters
+    Attributes
     ----------
-    controls : name -> ipywidgets control; the names are `draw`'s parameters
-    draw : function of the controls' values, returns a Drawing; at most 0.2 s
-    chart : optional object with a `widget` (a plotly FigureWidget), its style sheet `css`, the CSS
-        class `look` that the style sheet is for, and a method `show(drawing, **values)`; it takes
-        the place of the drawing's own picture
-
-    Example
-    -------
-    >>> live = walk(machine.translate(0x8020_0000))          # doctest: +SKIP
-    >>> live.controls["shown"].value = 1                      # doctest: +SKIP
-    >>> live.drawing.title                                    # doctest: +SKIP
-    'Walk of 0x8020_0000, step 1 of 4'
+    controls : name -> ipywidgets control
+    drawing : the Drawing shown now
+    widget : everything, one below the other
     """
 
-    def __init__(self, controls: Mapping, draw: Callable[..., Drawing], chart=None):
+    def __init__(self, explorable):
         import ipywidgets
 
-        self.controls = dict(controls)
-        self.chart = chart
-        self._draw = draw
-        self._picture = ipywidgets.HTML()
-        self._table = ipywidgets.HTML()
-        rules = ipywidgets.HTML(f"<style>{style()}{chart.css if chart else ''}</style>")
-        parts = [rules, *self.controls.values()]
-        if chart:
-            parts.append(chart.widget)
-        self.widget = ipywidgets.VBox([*parts, self._picture])
-        self.widget.add_class("vl")
-        if chart:
-            self.widget.add_class(chart.look)
-        for control in self.controls.values():
-            control.observe(self._redraw, names="value")
-        self._redraw()
-        table = self._table
-        if chart or self.drawing.svg:  # else the table is the figure
-            table = ipywidgets.Accordion([table], titles=["Data as a table"])
-        self.widget.children = (*self.widget.children, table)
+        self.explorable = explorable
+        self.controls = {
+            name: control_widget(control) for name, control in explorable.controls.items()
+        }
+        self._wanted = {name: control.value for name, control in explorable.controls.items()}
+        self._limiting = False
+        self._picture, self._words, self._table = (ipywidgets.HTML() for _ in range(3))
+        self.chart, look, css = None, "", ""
+        scope = explorable.evaluate()
+        if isinstance(explorable.figure, Chart):
+            look = "-".join(["vl-chart", *(one.type for one in explorable.figure.series)])
+            css = explorable.figure.css(look)
+            self.chart = _figure_widget(explorable.figure.figure(scope, explorable.labels))
+        parts = [ipywidgets.HTML(f"<style>{style()}{css}</style>"), *self.controls.values()]
+        parts += [self._picture, *([self.chart] if self.chart else []), self._words]
+        self._show(scope)
+        if explorable.figure and explorable.table.columns:
+            parts.append(ipywidgets.Accordion([self._table], titles=["Data as a table"]))
+        elif explorable.table.columns:
+            parts.append(self._table)
+        self.widget = ipywidgets.VBox(parts)
+        for class_name in ("vl", look):
+            if class_name:
+                self.widget.add_class(class_name)
+        for name, control in self.controls.items():
+            control.observe(lambda change, name=name: self._moved(name, change.new), names="value")
 
-    def _redraw(self, change=None) -> None:
-        values = {name: control.value for name, control in self.controls.items()}
-        self.drawing = self._draw(**values)
-        if self.chart:
-            self.chart.show(self.drawing, **values)
-            self._picture.value = f"<p>{self.drawing.text}</p>"
-        else:
-            self._picture.value = self.drawing.picture()
-        self._table.value = self.drawing.table()
+    def _moved(self, name: str, value) -> None:
+        if self._limiting:
+            return
+        self._wanted[name] = value
+        self.refresh()
 
-    def __repr__(self) -> str:
-        return repr(self.drawing)
+    def refresh(self) -> None:
+        """Call the kernel, as it is now, and show what it says; or, if it fails, its error."""
+        try:
+            scope = self.explorable.evaluate(**self._wanted)
+            self._show(scope)
+        except Exception as error:  # of an edited kernel: the reader has to see it
+            self._words.value = f"<p>{escape(f'{type(error).__name__}: {error}')}</p>"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return self.drawing._repr_mimebundle_() | view_of(self.widget)
+    def _show(self, scope) -> None:
+        explorable = self.explorable
+        self._limit(scope)
+        self.drawing = drawing = explorable.draw(scope)
+        caption = f"<figcaption>{escape(drawing.title)}</figcaption>"
+        if self.chart is None and drawing.svg:
+            caption += f"<div class='vl-scroll' tabindex='0'>{drawing.svg}</div>"
+        self._picture.value = f"<figure>{caption}</figure>"
+        if self.chart is not None:
+            _renew(self.chart, explorable.figure.figure(scope, explorable.labels))
+        self._words.value = f"<p aria-live='polite'>{escape(drawing.text)}</p>"
+        self._table.value = drawing.table()
+
+    def _limit(self, scope) -> None:
+        """Let no slider go above its limit just now; its own value comes back with the room."""
+        self._limiting = True
+        try:
+            for name, control in self.explorable.controls.items():
+                if isinstance(control, Range) and control.limit:
+                    most = min(control.high, int(scope[control.limit][0]))
+                    slider = self.controls[name]
+                    slider.max = max(control.low, most)
+                    slider.value = min(self._wanted[name], slider.max)
+        finally:
+            self._limiting = False
+
+
+def _figure_widget(figure: dict):
+    import plotly.graph_objects as go
+
+    return go.FigureWidget(figure["data"], figure["layout"])
+
+
+def _renew(widget, figure: dict) -> None:
+    """Bring plotly's picture up to date in one message."""
+    with widget.batch_update():
+        for trace, new in zip(widget.data, figure["data"], strict=True):
+            trace.x, trace.y = new["x"], new["y"]
+        for axis in ("xaxis", "yaxis"):
+            widget.layout[axis].title.text = figure["layout"][axis]["title"]["text"]

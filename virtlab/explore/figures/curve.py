@@ -1,77 +1,129 @@
-"""How does one number follow another? A line through measured points, one of them marked."""
+"""How does one number follow another? Measured points, one of them read out; and a TLB to try.
 
-from collections.abc import Sequence
+`sweep` draws what a function measured. `tlb_sweep` computes the misses of a loop over pages anew
+for every stride and size of TLB that a reader chooses, beside what was measured on the machine.
+"""
 
-from virtlab.explore.drawing import Drawing, label, round_positions, svg, wire
+from collections.abc import Callable, Mapping, Sequence
 
-WIDTH, HEIGHT = 680, 300
-LEFT, RIGHT, TOP, BOTTOM = 84, 660, 14, 244
+import numpy as np
+
+from virtlab.explore.chart import Axis, Chart, Line, Mark
+from virtlab.explore.controls import Choice, Range
+from virtlab.explore.explorable import Explorable, Table
+from virtlab.explore.template import Repeat
+from virtlab.kernels import curve as curve_kernel
+from virtlab.kernels import tlb as tlb_kernel
+
+MOST_PAGES, PAGES_STEP = 640, 32
+SLOTS = tuple(1 << power for power in range(4, 11))
 
 
-def curve(
-    points: Sequence[tuple[int, int]],
+def sweep(
+    measure: Callable[[int], int],
+    values: Sequence[int],
     x_name: str,
     y_name: str,
     title: str,
     marked: int | None = None,
-) -> Drawing:
-    """Draw measured points in the order of x; both axes begin at zero.
+) -> Explorable:
+    """A number measured for every value once; the control picks the point that is read out.
 
     Parameters
     ----------
-    points : at least two (x, y), neither negative, each x once
+    measure : function of one value, returns a count
+    values : the values to measure, at least two, none twice
     x_name, y_name : names of the axes, with units
     title : str
-    marked : an x among the points, which is marked and named in words
+    marked : the value to open with, without it the first
 
     Raises
     ------
-    ValueError if there are fewer than two points or `marked` is not among them.
+    ValueError if there are fewer than two values or `marked` is not among them.
     """
-    points = sorted(points)
-    if len(points) < 2:
-        raise ValueError(f"a curve needs at least 2 points, not {len(points)}")
-    known = dict(points)
-    if marked is not None and marked not in known:
+    values = sorted(values)
+    if len(values) < 2:
+        raise ValueError(f"a curve needs at least 2 points, not {len(values)}")
+    if marked is not None and marked not in values:
         raise ValueError(f"{marked} is not among the measured values of {x_name}")
-    least, most = min(known.values()), max(known.values())
-    text = (
-        f"Between {points[0][0]:,} and {points[-1][0]:,} {x_name} there are {least:,} to {most:,} "
+    ys = [measure(value) for value in values]
+    named = {"x_name": _braced(x_name), "y_name": _braced(y_name)}
+    return Explorable(
+        curve_kernel.read_out,
+        controls=[
+            Choice("marked", x_name, {f"{value:,}": value for value in values}, marked, slider=True)
+        ],
+        inputs={"xs": np.array(values), "ys": np.array(ys)},
+        outputs={"at_marked": ("int64", ()), "least": ("int64", ()), "most": ("int64", ())},
+        title=_braced(title) + ": {marked:,} " + named["x_name"],
+        text=(
+            "{{marked:,}} {x_name}: {{at_marked:,}} {y_name}. Between {{xs[0]:,}} and "
+            "{{xs[{last}]:,}} {x_name} there are {{least:,}} to {{most:,}} {y_name}."
+        ).format(last=len(values) - 1, **named),
+        table=Table((x_name, y_name), Repeat(len(values), len(values), ("{xs[i]:,}", "{ys[i]:,}"))),
+        figure=Chart(
+            Axis(named["x_name"]),
+            Axis(named["y_name"]),
+            Line("xs", "ys", "measured"),
+            Mark("marked", "at_marked", "read out"),
+        ),
     )
-    text += f"{y_name}."
-    if marked is not None:
-        title = f"{title}: {marked:,} {x_name}"
-        text = f"{marked:,} {x_name}: {known[marked]:,} {y_name}. {text}"
-    picture = _picture(points, x_name, y_name, f"{title}. {text}", marked)
-    return Drawing(title, text, (x_name, y_name), tuple(points), picture)
 
 
-def _picture(points, x_name: str, y_name: str, description: str, marked: int | None) -> str:
-    x_end = points[-1][0] or 1
-    y_end = max(y for _, y in points) or 1
+def tlb_sweep(
+    pages: int = 288, stride: int = 1, slots: int = 256, measured: Mapping[int, int] | None = None
+) -> Explorable:
+    """TLB misses of a round in which n pages are touched, `stride` pages apart.
 
-    def place(point: tuple[int, int]) -> tuple[float, float]:
-        x, y = point
-        across, up = (RIGHT - LEFT) * x / x_end, (BOTTOM - TOP) * y / y_end
-        return round(LEFT + across, 1), round(BOTTOM - up, 1)
+    Parameters
+    ----------
+    pages : the number of pages to open with, a multiple of 32 up to 640
+    stride : from one page to the next, in pages, 1 to 16
+    slots : of the TLB, a power of two from 16 to 1024
+    measured : number of pages -> misses a round on the machine, drawn beside the model
 
-    shapes = [wire((LEFT, TOP), (LEFT, BOTTOM), (RIGHT, BOTTOM))]
-    for x in round_positions(0, x_end, 8):
-        across, _ = place((x, 0))
-        shapes.append(label(across, BOTTOM + 18, f"{x:,}", "muted", "middle"))
-        shapes.append(wire((across, BOTTOM), (across, BOTTOM + 4)))
-    for y in round_positions(0, y_end):
-        _, up = place((0, y))
-        shapes.append(label(LEFT - 8, up + 4, f"{y:,}", "muted", "end"))
-        shapes.append(wire((LEFT - 4, up), (LEFT, up)))
-    path = " ".join(f"{x:g},{y:g}" for x, y in map(place, points))
-    shapes.append(f"<polyline points='{path}' class='curve'/>")
-    for point in points:
-        x, y = place(point)
-        at = point[0] == marked
-        shapes.append(f"<circle cx='{x:g}' cy='{y:g}' r='{7 if at else 3}' class='s'/>")
-    shapes.append(label((LEFT + RIGHT) / 2, BOTTOM + 40, x_name, "", "middle"))
-    middle = (TOP + BOTTOM) / 2
-    turned = label(0, 0, y_name, "", "middle")
-    shapes.append(f"<g transform='translate(16 {middle:g}) rotate(-90)'>{turned}</g>")
-    return svg(WIDTH, HEIGHT, description, *shapes)
+    Raises
+    ------
+    ValueError for a number outside its range.
+    """
+    counts = np.arange(PAGES_STEP, MOST_PAGES + 1, PAGES_STEP)
+    inputs = {"counts": counts}
+    series = [Line("counts", "misses", "model")]
+    columns, cells = ["pages", "misses a round, model"], ["{counts[i]:,}", "{misses[i]:,}"]
+    if measured:
+        inputs["measured_pages"] = np.array(sorted(measured))
+        inputs["measured_misses"] = np.array([measured[n] for n in sorted(measured)])
+        series.append(Line("measured_pages", "measured_misses", "measured, stride 1"))
+    table = [Repeat(len(counts), len(counts), tuple(cells))]
+    return Explorable(
+        tlb_kernel.miss_curve,
+        controls=[
+            Range("pages", "pages touched", PAGES_STEP, MOST_PAGES, PAGES_STEP, pages, "pages"),
+            Range("stride", "stride", 1, 16, 1, stride, "pages"),
+            Choice("slots", "TLB", {f"{n:,} slots": n for n in SLOTS}, slots, slider=True),
+        ],
+        inputs=inputs,
+        outputs={
+            "tags": ("int64", (tlb_kernel.MOST_SLOTS,)),
+            "misses": ("int64", counts.shape),
+            "here": ("int64", ()),
+            "used": ("int64", ()),
+        },
+        title="A TLB of {slots:,} slots: {pages:,} pages, {stride} page{stride?s||s} apart",
+        text=(
+            "A round over {pages:,} pages has {here?no TLB miss|1 TLB miss|{here:,} TLB misses}. "
+            "The pages want {used:,} different slots of {slots:,}."
+        ),
+        table=Table(columns, *table),
+        figure=Chart(
+            Axis("pages touched a round"),
+            Axis("TLB misses a round"),
+            *series,
+            Mark("pages", "here", "read out"),
+        ),
+    )
+
+
+def _braced(text: str) -> str:
+    """A text as a template that says just this."""
+    return text.replace("{", "{{").replace("}", "}}")

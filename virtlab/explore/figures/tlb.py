@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from virtlab.explore.drawing import Drawing, count, grouped_hex, label, svg
-from virtlab.explore.figures.timeline import box_key
+from virtlab.explore.drawing import Drawing, box_key, count, grouped_hex, label, svg
 from virtlab.explore.palette import MODE_NAMES, MODES
 
 ACROSS, CELL = 32, 19
@@ -48,7 +47,10 @@ def tlb(
         )
         shapes.append(f"<path d='{path}' class='{look.lower()}'/>" if slots else "")
     y = 36 + (n_slots + ACROSS - 1) // ACROSS * (CELL + 1)
-    shapes += [box_key(4 + 170 * column, y, mode) for column, mode in enumerate(modes)]
+    shapes += [
+        box_key(4 + 170 * column, y, mode.lower(), MODE_NAMES[mode])
+        for column, mode in enumerate(modes)
+    ]
     picture = svg(8 + ACROSS * (CELL + 1), y + 20, f"{title}. {text}", *shapes)
     return Drawing(title, text, columns, rows, picture)
 

@@ -7,27 +7,49 @@ Architecture", 20240411. A walk of one stage (Sv39) has at most three panels; on
 to fifteen references, each in a panel of its own.
 """
 
-from virtlab.explore.drawing import Drawing, box, count, grouped_hex, label, svg, wire
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from virtlab.explore.controls import Choice, Range, signed
+from virtlab.explore.drawing import box, label
+from virtlab.explore.explorable import Explorable, Table
+from virtlab.explore.sketch import Sketch
+from virtlab.explore.template import Repeat
+from virtlab.isa import encoding as e
+from virtlab.kernels import walk as kernel
+from virtlab.kernels import walk_view as view
+from virtlab.machine.state import HART, RAM_BASE
+from virtlab.machine.walk import ACCESSES
+from virtlab.machine.walk import walk as plain_walk
 
 PAGE_SHIFT = 12
 VPN_BITS = 9
-LEVELS = 3
-PPN_MASK = (1 << 44) - 1
 FLAG_NAMES = "DAGUXWRV"
+FIELD_NAMES = ("VPN[2]", "VPN[1]", "VPN[0]", "page offset")
 
-WIDTH, PANEL = 680, 74
-FIELD_X, FIELD_WIDTH, FIELD_STEP = 176, 112, 120  # VPN[2], VPN[1], VPN[0], page offset
+WIDTH, PANEL, FIELD_WIDTH = 680, 74, 112
+FIELD_X, FIELD_STEP = view.FIELD_X, view.FIELD_STEP
 
-STAGE_NAMES = {"S": "", "VS": "VS-stage ", "G": "G-stage "}
+# Fields of the record that a walk reads; the rest of the machine stays out of a figure.
+WALK_FIELDS = "satp vsatp hgatp mstatus vsstatus menvcfg henvcfg pmpcfg pmpaddr ram_bytes".split()
 
-
-def fields(va: int) -> dict[str, int]:
-    """The parts of a Sv39 virtual address: VPN[2], VPN[1], VPN[0] and the offset in the page."""
-    parts = {
-        f"VPN[{level}]": va >> (PAGE_SHIFT + VPN_BITS * level) & ((1 << VPN_BITS) - 1)
-        for level in reversed(range(LEVELS))
-    }
-    return parts | {"page offset": va & ((1 << PAGE_SHIFT) - 1)}
+LEVEL = "{steps[#][0]?level|VS-stage level|G-stage level} {steps[#][1]}"
+SIZE = "{page[0]?4 KiB|2 MiB|1 GiB}"
+REFERENCES = "{result[0]?no|1|{result[0]}} memory reference{result[0]?s||s}"
+NOW = f"state[{view.NEWEST_ROW}]"
+TEXT = (
+    f"{{state[{view.SAYS}]?"
+    "The address is cut into its fields: VPN[2] = {fields[0]}, VPN[1] = {fields[1]}, "
+    "VPN[0] = {fields[2]}, page offset = {fields[3]}.|"
+    f"{LEVEL.replace('#', NOW)}: the table at {{steps[{NOW}][2]:x}} holds {{steps[{NOW}][5]:x}} "
+    f"in entry {{steps[{NOW}][3]}}: {{steps[{NOW}][6]:outcome}}.|"
+    "No table is read: the address is used as it is.|"
+    "No table is read: {result[2]:cause}.|"
+    f"After {REFERENCES} the walk ends in a fault: {{result[2]:cause}}.|"
+    f"After {REFERENCES} the page is known: physical page {{page[1]:x}} ({SIZE}) plus offset "
+    "{page[2]:x} is {result[1]:x}.}"
+)
 
 
 def page_bytes(level: int) -> int:
@@ -43,132 +65,219 @@ def size_name(n_bytes: int) -> str:
     return f"{n_bytes} bytes"
 
 
-def walk(found, shown: int | None = None) -> Drawing:
-    """Draw the first `shown` steps of a walk; all of them, and its result, without `shown`.
+def walk(found) -> Explorable:
+    """A page-table walk: what is known after each step? Opens with the result.
 
     Parameters
     ----------
     found : a `virtlab.machine.Walk`: va, pa or None, fault or None, steps
-    shown : int, 0 (the address alone) to len(found.steps) + 1 (with the result)
 
     Raises
     ------
-    ValueError if `shown` is outside that range.
+    ValueError if it has more steps than a walk can have.
     """
-    last = len(found.steps) + 1
-    shown = last if shown is None else shown
-    if not 0 <= shown <= last:
-        raise ValueError(f"step {shown} of this walk does not exist; it has steps 0 to {last}")
-    title = f"Walk of {grouped_hex(found.va)}, step {shown} of {last}"
-    text = _in_words(found, shown)
-    columns = ("step", "table at", "entry", "entry's address", "entry's value", "flags", "outcome")
-    rows = tuple(
-        (
-            f"{STAGE_NAMES[step.stage]}level {step.level}",
-            grouped_hex(step.table_pa),
-            step.index,
-            grouped_hex(step.pte_pa),
-            grouped_hex(step.pte),
-            step.flags,
-            step.outcome,
-        )
-        for step in found.steps[:shown]
-    )
-    return Drawing(title, text, columns, rows, _picture(found, shown, title, text))
-
-
-def _in_words(found, shown: int) -> str:
-    parts = fields(found.va)
-    if shown == 0:
-        cut = ", ".join(f"{name} = {value}" for name, value in parts.items())
-        return f"The address is cut into its fields: {cut}."
-    if shown <= len(found.steps):
-        step = found.steps[shown - 1]
-        return (
-            f"{STAGE_NAMES[step.stage]}level {step.level}: the table at "
-            f"{grouped_hex(step.table_pa)} holds {grouped_hex(step.pte)} in entry {step.index}: "
-            f"{step.outcome}."
-        )
-    if not found.steps:
-        return (
-            "No table is read: the address is used as it is."
-            if found.fault is None
-            else (f"No table is read: {found.fault}.")
-        )
-    references = count(len(found.steps), "memory reference")
-    if found.fault is not None:
-        return f"After {references} the walk ends in a fault: {found.fault}."
-    leaf = found.steps[-1].level
-    offset = found.va & (page_bytes(leaf) - 1)
-    return (
-        f"After {references} the page is known: physical page {grouped_hex(found.pa - offset)} "
-        f"({size_name(page_bytes(leaf))}) plus offset {grouped_hex(offset)} is "
-        f"{grouped_hex(found.pa)}."
-    )
-
-
-def _picture(found, shown: int, title: str, text: str) -> str:
-    nested = any(step.stage != "S" for step in found.steps)
-    shapes = [label(12, 22, "virtual"), label(12, 40, "address")]
-    parts = list(fields(found.va).items())
-    centres = []
-    for column, (name, value) in enumerate(parts):
-        x = FIELD_X + column * FIELD_STEP
-        width = FIELD_WIDTH + (14 if name == "page offset" else 0)
-        bits = "12 bits" if name == "page offset" else "9 bits"
-        shapes.append(box(x, 8, width, 44, "shade"))
-        shapes.append(label(x + width / 2, 26, f"{name}, {bits}", anchor="middle"))
-        written = grouped_hex(value) if name == "page offset" else str(value)
-        shapes.append(label(x + width / 2, 44, written, "mono strong", "middle"))
-        centres.append(x + width / 2)
-    shapes.append(label(12, 58, grouped_hex(found.va), "mono muted"))
-    rows = len(found.steps)
-    bottom = 76 + rows * (PANEL + 8)
-    if not nested:
-        for step in found.steps:
-            column = LEVELS - 1 - step.level
-            shapes.append(wire((centres[column], 52), (centres[column], bottom), dashed=True))
-        shapes.append(wire((centres[3], 52), (centres[3], bottom), dashed=True))
+    if len(found.steps) > kernel.MOST_STEPS:
+        raise ValueError(f"a walk of {len(found.steps)} steps; at most {kernel.MOST_STEPS} exist")
+    outcomes, causes = list(kernel.OUTCOMES), dict(e.EXCEPTION_NAMES)
+    outcomes += dict.fromkeys(step.outcome for step in found.steps if step.outcome not in outcomes)
+    if found.fault is not None and found.fault not in causes.values():
+        causes[max(causes) + 1] = found.fault
+    steps = np.zeros((kernel.STEP_ROWS, kernel.STEP_COLUMNS), np.int64)
     for row, step in enumerate(found.steps):
-        y = 76 + row * (PANEL + 8)
-        shapes += _panel(step, y, row < shown, row == shown - 1)
-    shapes += _result(found, bottom, shown > rows)
-    return svg(WIDTH, bottom + 56, f"{title}. {text}", *shapes)
+        numbers = (step.level, step.table_pa, step.index, step.pte_pa, step.pte)
+        stage = kernel.STAGES.index(step.stage)
+        steps[row] = stage, *map(signed, numbers), outcomes.index(step.outcome)
+    fault = next((code for code, name in causes.items() if name == found.fault), kernel.NO_FAULT)
+    last = len(found.steps) + 1
+    return _explorable(
+        view.recorded_walk,
+        controls=[Range("shown", "step", 0, last, 1, last)],
+        inputs={
+            "va": found.va,
+            "steps": steps,
+            "result": np.array([len(found.steps), signed(found.pa or 0), fault]),
+        },
+        va="va",
+        outcomes=outcomes,
+        causes=causes,
+    )
 
 
-def _panel(step, y: float, known: bool, current: bool) -> list[str]:
+def walks(translate: Callable, addresses: Mapping[str, int]) -> Explorable:
+    """Walks of several addresses, each for a load, a store and a fetch.
+
+    The figure keeps a copy of what these walks read, so it is of the moment when it was made.
+
+    Parameters
+    ----------
+    translate : the method `translate` of a Machine
+    addresses : what the reader sees -> virtual address, at least two
+
+    Raises
+    ------
+    TypeError if `translate` is something else.
+    """
+    machine = getattr(translate, "__self__", None)
+    if not hasattr(machine, "_hart") or not hasattr(machine, "memory"):
+        raise TypeError(f"walks takes the method translate of a Machine, not {translate!r}")
+    modes = _modes(machine._hart)
+    words: dict[int, int] = {}
+    longest = 0
+    for va in addresses.values():
+        for name, number in ACCESSES.items():
+            at = 2 if number == e.FETCH else 0
+            found = _recorded(machine, words, va, name, *modes[at : at + 2])
+            longest = max(longest, len(found.steps) + 1)
+    harts = np.zeros(1, HART)
+    for name in WALK_FIELDS:
+        harts[0][name] = machine._hart[name]
+    ram = np.zeros((max(words, default=RAM_BASE) - RAM_BASE) // 8 + 1, np.int64)
+    for pa, word in words.items():
+        ram[(pa - RAM_BASE) // 8] = signed(word)
+    return _explorable(
+        view.machine_walk,
+        controls=[
+            Choice("where", "address", addresses),
+            Choice("kind", "access", ACCESSES),
+            Range("shown", "step", 0, longest, 1, longest, limit="most_steps"),
+        ],
+        inputs={"harts": harts, "ram64": ram, "modes": np.array(modes)},
+        outputs={
+            "steps": ("int64", (kernel.STEP_ROWS, kernel.STEP_COLUMNS)),
+            "result": ("int64", (kernel.RESULT_VALUES,)),
+            "most_steps": ("int64", ()),
+        },
+        va="where",
+        outcomes=kernel.OUTCOMES,
+        causes=e.EXCEPTION_NAMES,
+        records={"harts": "virtlab.machine.state:HART"},
+    )
+
+
+def _modes(hart) -> list[int]:
+    """Mode and V of the hart's data accesses, which MPRV may redirect, then of its fetches."""
+    mode, virt = int(hart.mode), int(hart.virt)
+    data = [mode, virt]
+    if mode == e.MACHINE and hart.mstatus & e.MSTATUS_MPRV:
+        lent = int(hart.mstatus & e.MSTATUS_MPP) >> e.MSTATUS_MPP_SHIFT
+        data = [lent, int(lent != e.MACHINE and bool(hart.mstatus & e.MSTATUS_MPV))]
+    return [*data, mode, virt]
+
+
+def _recorded(machine, words: dict[int, int], va: int, access: str, mode: int, virt: int):
+    """Walk, and put every entry that is read into `words`: physical address -> entry."""
+
+    def entry(pa: int):
+        word = machine.memory.entry(pa)
+        if word is not None:
+            words[pa] = word
+        return word
+
+    return plain_walk(machine._hart, entry, va, access, mode, bool(virt))
+
+
+def _explorable(kernel_, controls, inputs, va, outcomes, causes, outputs=None, records=None):
+    """What both figures share: the words, the table and the picture."""
+    rows = kernel.STEP_ROWS
+    return Explorable(
+        kernel_,
+        controls,
+        inputs,
+        outputs={
+            **(outputs or {}),
+            "state": ("int64", (view.N_STATE,)),
+            "fields": ("int64", (view.FIELDS,)),
+            "panel_y": ("int64", (rows,)),
+            "panel_x": ("int64", (rows,)),
+            "panel_state": ("int64", (rows,)),
+            "flags": ("int64", (rows, view.FLAGS)),
+            "page": ("int64", (3,)),
+        },
+        title=f"Walk of {{{va}:x}}, step {{state[{view.KNOWN}]}} of {{state[{view.LAST}]}}",
+        text=TEXT,
+        table=Table(
+            ("step", "table at", "entry", "entry's address", "entry's value", "flags", "outcome"),
+            Repeat(
+                f"state[{view.KNOWN_STEPS}]",
+                kernel.MOST_STEPS,
+                (
+                    LEVEL.replace("#", "i"),
+                    "{steps[i][2]:x}",
+                    "{steps[i][3]:,}",
+                    "{steps[i][4]:x}",
+                    "{steps[i][5]:x}",
+                    "".join(f"{{flags[i][{k}]?-|{flag}}}" for k, flag in enumerate(FLAG_NAMES)),
+                    "{steps[i][6]:outcome}",
+                ),
+            ),
+        ),
+        figure=_picture(va),
+        labels={"outcome": outcomes, "cause": causes},
+        records=records,
+    )
+
+
+def _picture(va: str) -> Sketch:
+    parts: list = [label(12, 22, "virtual"), label(12, 40, "address")]
+    for column, name in enumerate(FIELD_NAMES):
+        x = FIELD_X + column * FIELD_STEP
+        offset = name == "page offset"
+        width = FIELD_WIDTH + (14 if offset else 0)
+        written = f"{{fields[{column}]:x}}" if offset else f"{{fields[{column}]}}"
+        parts.append(box(x, 8, width, 44, "shade"))
+        bits = "12 bits" if offset else "9 bits"
+        parts.append(label(x + width / 2, 26, f"{name}, {bits}", anchor="middle"))
+        parts.append(label(x + width / 2, 44, written, "mono strong", "middle"))
+    parts.append(label(12, 58, f"{{{va}:x}}", "mono muted"))
+    middle = FIELD_WIDTH // 2
+    down = f"y1='52' y2='{{state[{view.BOTTOM}]}}' class='wire' stroke-dasharray='4 3'/>"
+    across = "x1='{panel_x[i]}' x2='{panel_x[i]}'"
+    from_field = f"<g transform='translate({middle} 0)'><line {across} {down}</g>"
+    parts.append(Repeat(f"state[{view.LINES}]", kernel.MOST_STEPS, from_field, between="\n"))
+    offset_x = FIELD_X + 3 * FIELD_STEP + (FIELD_WIDTH + 14) // 2
+    from_offset = f"<line x1='{offset_x}' x2='{offset_x}' {down}"
+    parts.append(f"{{state[{view.NESTED}]?{from_offset}|}}")
+    parts.append(Repeat(f"state[{view.PANELS}]", kernel.MOST_STEPS, _panel(), between="\n"))
+    parts.append(_result())
+    return Sketch(WIDTH, f"{{state[{view.HEIGHT}]}}", *parts)
+
+
+def _panel() -> str:
     """One table read: which table, which entry, what it holds, what follows."""
-    shapes = [box(8, y, WIDTH - 16, PANEL, "mark" if current else "box")]
-    name = f"{STAGE_NAMES[step.stage]}level {step.level}"
-    shapes.append(label(18, y + 20, name[0].upper() + name[1:], "strong"))
-    if not known:
-        return shapes + [label(18, y + 40, "not read yet", "muted")]
-    x = FIELD_X + (LEVELS - 1 - step.level) * FIELD_STEP
-    shapes.append(label(18, y + 40, f"table {grouped_hex(step.table_pa)}", "mono"))
-    shapes.append(box(x, y + 6, FIELD_WIDTH, 20, "shade"))
-    shapes.append(label(x + FIELD_WIDTH / 2, y + 21, f"entry {step.index}", "", "middle"))
-    shapes.append(label(FIELD_X, y + 42, f"holds {grouped_hex(step.pte)}", "mono"))
-    shapes.append(label(18, y + 62, step.outcome))
+    name = "{steps[i][0]?Level|VS-stage level|G-stage level} {steps[i][1]}"
+    known = [
+        label(18, 40, "table {steps[i][2]:x}", "mono"),
+        "<g transform='translate({panel_x[i]} 0)'>",
+        box(0, 6, FIELD_WIDTH, 20, "shade"),
+        label(FIELD_WIDTH / 2, 21, "entry {steps[i][3]}", "", "middle"),
+        "</g>",
+        label(FIELD_X, 42, "holds {steps[i][5]:x}", "mono"),
+        label(18, 62, "{steps[i][6]:outcome}"),
+    ]
     for column, flag in enumerate(FLAG_NAMES):
-        fx = WIDTH - 24 - (len(FLAG_NAMES) - column) * 23
-        is_set = flag in step.flags
-        shapes.append(box(fx, y + 48, 20, 20, "s" if is_set else "box", 2))
-        look = "mono strong on-colour" if is_set else "mono muted"
-        shapes.append(label(fx + 10, y + 62, flag, look, "middle"))
-    return shapes
+        x = WIDTH - 24 - (len(FLAG_NAMES) - column) * 23
+        is_set = f"{{flags[i][{column}]?#|@}}"
+        known.append(box(x, 48, 20, 20, is_set.replace("#", "box").replace("@", "s"), 2))
+        look = is_set.replace("#", "mono muted").replace("@", "mono strong on-colour")
+        known.append(label(x + 10, 62, flag, look, "middle"))
+    return (
+        "<g transform='translate(0 {panel_y[i]})'>"
+        + box(8, 0, WIDTH - 16, PANEL, "{panel_state[i]?box|box|mark}")
+        + label(18, 20, name, "strong")
+        + f"{{panel_state[i]?{label(18, 40, 'not read yet', 'muted')}|{''.join(known)}}}</g>"
+    )
 
 
-def _result(found, y: float, known: bool) -> list[str]:
-    shapes = [box(8, y, WIDTH - 16, 44, "mark" if known else "box")]
-    if not known:
-        return shapes + [label(18, y + 27, "physical address: not known yet", "muted")]
-    if found.fault is not None:
-        return shapes + [label(18, y + 27, f"fault: {found.fault}", "alarm strong")]
-    shapes.append(label(18, y + 27, "physical address"))
-    if found.steps:
-        offset = found.va & (page_bytes(found.steps[-1].level) - 1)
-        sum_ = f"{grouped_hex(found.pa - offset)} + {grouped_hex(offset)} = "
-    else:
-        sum_ = ""
-    shapes.append(label(FIELD_X, y + 27, sum_ + grouped_hex(found.pa), "mono strong"))
-    return shapes
+def _result() -> str:
+    ends = [
+        label(18, 27, "physical address: not known yet", "muted"),
+        label(18, 27, "fault: {result[2]:cause}", "alarm strong"),
+        label(18, 27, "physical address")
+        + label(FIELD_X, 27, "{page[1]:x} + {page[2]:x} = {result[1]:x}", "mono strong"),
+        label(18, 27, "physical address") + label(FIELD_X, 27, "{result[1]:x}", "mono strong"),
+    ]
+    return (
+        f"<g transform='translate(0 {{state[{view.BOTTOM}]}})'>"
+        + box(8, 0, WIDTH - 16, 44, f"{{state[{view.ENDED}]?box|mark}}")
+        + f"{{state[{view.ENDED}]?{'|'.join(ends)}}}</g>"
+    )
