@@ -1,4 +1,7 @@
-"""Does a first hour work: lab.py's JupyterLab in a real browser, chapter 01 from top to end?
+"""Does a first hour work: lab.py's JupyterLab in a real browser, the chapters from top to end?
+
+Each chapter is run once; then every control of its figures is moved, and its machines are driven,
+by keyboard.
 
 The chapters are copied first: what a browser does must not change those of the repository.
 """
@@ -20,7 +23,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_MS = 60_000
 
+# The controls of figures, as ipywidgets makes them; predictions have others.
+CONTROL = ".widget-slider [role=slider], .widget-dropdown select, .widget-checkbox input"
+MOVABLE = (
+    "e => !e.disabled && !e.closest('[disabled]') && e.ariaValueMin !== (e.ariaValueMax ?? '')"
+)
+# What a figure shows beside its controls.
+FIGURE = """figure => [...figure.querySelectorAll(
+        ".widget-html-content, .js-plotly-plot svg, figure")]
+    .map(part => part.innerHTML).join("")"""
+
 pytestmark = pytest.mark.browser
+chapters = pytest.mark.parametrize(
+    "name", [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +103,9 @@ def open_and_run(browser, address: str):
     """Open the notebook at `address`, run all its cells, and wait until the last has ended."""
     tab = browser.new_page(viewport={"width": 1400, "height": 1600})
     tab.set_default_timeout(PATIENCE_MS)
+    tab.errors = []
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.on("console", lambda said: ours(said) and tab.errors.append(said.text))
     tab.goto(address)
     tab.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
     tab.evaluate(
@@ -103,6 +122,11 @@ def open_and_run(browser, address: str):
         }"""
     )
     return tab
+
+
+def ours(said) -> bool:
+    """Whether a message of the console is an error that is not JupyterLab's own."""
+    return said.type == "error" and "vl-" in said.text + str(said.location)
 
 
 def cells(tab) -> list[dict]:
@@ -136,7 +160,7 @@ def test_the_address_lab_py_prints_leads_to_the_first_chapter(browser, server):
     )
 
 
-@pytest.mark.parametrize("name", [p.stem for p in sorted((ROOT / "notebooks").glob("*.ipynb"))])
+@chapters
 def test_every_cell_of_a_chapter_runs_without_an_error(chapter, name):
     tab = chapter(name)
     ran = cells(tab)
@@ -151,43 +175,116 @@ def test_every_cell_of_a_chapter_runs_without_an_error(chapter, name):
     )
 
 
-def test_step_and_back_move_the_machine_in_chapter_01(chapter):
-    tab = chapter("01_machine")
-    player = tab.get_by_role("group", name="machine").first
-    player.scroll_into_view_if_needed()
-    registers = player.get_by_role("table", name="registers")
-    step, back = (player.get_by_role("button", name=name, exact=True) for name in ("Step", "Back"))
-    place = player.locator(".vl-where")
-    wait_until(lambda: "instruction" in place.inner_text(), seen=player.inner_text)
-    before, start = registers.inner_text(), place.inner_text()
-    step.focus()
-    for _ in range(12):  # by keyboard, as everything must be
-        seen = place.inner_text()
-        tab.keyboard.press("Enter")
-        wait_until(lambda seen=seen: place.inner_text() != seen)
-    assert registers.inner_text() != before
-    back.focus()
-    for _ in range(12):
-        seen = place.inner_text()
-        tab.keyboard.press("Enter")
-        wait_until(lambda seen=seen: place.inner_text() != seen)
-    assert registers.inner_text() == before
-    assert place.inner_text() == start
+@chapters
+def test_every_control_moves_its_figure(chapter, name):
+    tab = chapter(name)
+    n_controls = 0
+    for figure in tab.locator(".jp-OutputArea-output", has=tab.locator(CONTROL)).all():
+        waiting = figure.locator(CONTROL).all()
+        while waiting:
+            # A control may be out of use until another one has moved.
+            ready = [control for control in waiting if control.evaluate(MOVABLE)]
+            assert ready, f"{name}: these controls can never be moved: {waiting}"
+            for control in ready:
+                move(tab, figure, control)
+                n_controls += 1
+            waiting = [control for control in waiting if control not in ready]
+    assert n_controls or name == "00_start"
+    assert not tab.errors, tab.errors
 
 
-def test_a_slider_changes_its_figure_in_chapter_01(chapter):
+def move(tab, figure, control) -> None:
+    """Press keys until the figure changes; nothing over the whole range is a failure."""
+    is_list = control.evaluate("e => e.tagName === 'SELECT'")
+    is_switch = control.evaluate("e => e.type === 'checkbox'")
+    slider_keys = ("ArrowRight", "ArrowLeft", "End", "Home")
+    list_keys = ("ArrowDown", "ArrowUp", "End", "Home")
+    before = figure.evaluate(FIGURE)
+    for key in ("Space",) if is_switch else list_keys if is_list else slider_keys:
+        control.focus()
+        assert control.evaluate("e => e === document.activeElement"), "it does not take the focus"
+        tab.keyboard.press(key)
+        try:
+            wait_until(lambda: figure.evaluate(FIGURE) != before, seconds=5)
+            return
+        except AssertionError:
+            continue
+    pytest.fail(f"{control.evaluate('e => e.outerHTML')[:200]} changes nothing: {before[:200]}")
+
+
+@chapters
+def test_a_prediction_keeps_the_guess_and_shows_the_result(chapter, name):
+    tab = chapter(name)
+    record = tab.get_by_role("button", name="Record my guess")
+    for asked in tab.locator(".jp-OutputArea-output", has=record).all():
+        entry = asked.locator("input").first
+        entry.focus()
+        if entry.get_attribute("type") == "radio":
+            tab.keyboard.press("Space")
+        else:
+            tab.keyboard.type("7")
+        asked.get_by_role("button", name="Record my guess").focus()
+        tab.keyboard.press("Enter")
+        answer = asked.get_by_role("status").get_by_role("table", name="guess and result")
+        answer.wait_for()
+    assert record.count() or name == "00_start"
+
+
+@chapters
+def test_machines_are_driven_by_keyboard(chapter, name):
+    """Forward and back again ends in the same registers; a typed line is answered."""
+    tab = chapter(name)
+    players = tab.get_by_role("group", name="machine")
+    for player in players.all():
+        player.scroll_into_view_if_needed()
+        registers = player.get_by_role("table", name="registers")
+        place = player.locator(".vl-where")
+        wait_until(lambda place=place: "instruction" in place.inner_text(), seen=player.inner_text)
+
+        def press(button: str, times: int = 1, player=player, place=place) -> None:
+            player.get_by_role("button", name=button, exact=True).focus()
+            for _ in range(times):
+                seen = place.inner_text()
+                tab.keyboard.press("Enter")
+                wait_until(lambda seen=seen: place.inner_text() != seen, seen=player.inner_text)
+
+        press("Restart")
+        before, start = registers.inner_text(), place.inner_text()
+        press("Step", 5)
+        assert registers.inner_text() != before
+        press("Back", 5)
+        assert (registers.inner_text(), place.inner_text()) == (before, start)
+        press("Next event")
+        walk = player.get_by_role("table", name="page walk")
+        player.get_by_label("Address", exact=True).press("Enter")
+        wait_until(lambda walk=walk: walk.count() == 1)
+    assert players.count() or name == "00_start"
+    assert not tab.errors, tab.errors
+
+
+def test_the_teaching_os_answers_what_is_typed(chapter):
     tab = chapter("01_machine")
-    sliders = tab.locator("[role=slider], input[type=range]")
-    figure = tab.locator(".jp-OutputArea-output", has=sliders).first
-    slider = figure.locator("[role=slider], input[type=range]").first
-    slider.scroll_into_view_if_needed()
-    before = figure.text_content()
-    slider.focus()
-    moved = slider.get_attribute("aria-valuenow")
-    tab.keyboard.press("ArrowRight")
-    if slider.get_attribute("aria-valuenow") == moved:  # it stood at its end
-        tab.keyboard.press("ArrowLeft")
-    wait_until(lambda: figure.text_content() != before)
+    booted = 0
+    for player in tab.get_by_role("group", name="machine").all():
+        console = player.locator(".vl-console")
+        if "pith" not in console.inner_text():
+            continue
+        player.get_by_role("button", name="Restart", exact=True).press("Enter")
+        wait_until(lambda console=console: not console.inner_text())
+        player.get_by_role("button", name="Run", exact=True).press("Enter")
+        wait_until(lambda console=console: console.text_content().endswith("$ "))
+        seen = console.text_content()
+        player.get_by_label("Type to the guest", exact=True).focus()
+        tab.keyboard.type("ls")
+        tab.keyboard.press("Enter")
+        wait_until(
+            lambda console=console, seen=seen: (
+                console.text_content().endswith("$ ")
+                and len(console.text_content()) > len(seen) + 20
+            )
+        )
+        booted += 1
+    assert booted
 
 
 def wait_until(condition, seconds: float = 30.0, seen=lambda: "no change"):

@@ -122,7 +122,6 @@ def test_the_search_finds_by_keyboard(site, browser, way):
     with served(site) if way == "from a server" else nullcontext(site.as_uri()) as base:
         visit = Visit(browser, base)
         visit.open("book/glossary.html")
-        visit.tab.evaluate("visitor.watchFocus()")
         for _ in range(12):
             visit.tab.keyboard.press("Tab")
             if visit.tab.evaluate("document.activeElement.matches('.search-button-field')"):

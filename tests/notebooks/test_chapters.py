@@ -5,6 +5,7 @@ nbval passes over cells without an execution count, so that is looked at here.
 """
 
 import ast
+import json
 import re
 import statistics
 from pathlib import Path
@@ -18,6 +19,8 @@ CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_WORDS, MOST_CELLS, LONGEST_CELL, LONGEST_LISTING, LONGEST_MEDIAN = 3500, 40, 15, 25, 5
 FEWEST_WORDS = 2000  # of a full chapter; 00_start is one screen
 MOST_BYTES = 2_000_000
+MOST_OUTPUT_BYTES = 60_000
+WASM = "AGFzbQ"  # how a WebAssembly module begins, in base64
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -69,7 +72,28 @@ def test_nothing_of_the_moment_is_stored(path):
         assert set(cell.metadata) <= {"tags"}
         for output in cell.get("outputs", []):
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+    assert "widgets" not in notebook.metadata
     assert path.stat().st_size <= MOST_BYTES
+
+
+@chapters
+def test_outputs_are_small_and_hold_no_machine_code(path):
+    """A notebook stores a declaration and a still figure; pages bring the compiled functions."""
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            stored = json.dumps(output, ensure_ascii=False)
+            assert len(stored.encode()) <= MOST_OUTPUT_BYTES, cell.source
+            assert WASM not in stored, cell.source
+
+
+@chapters
+def test_a_cell_whose_output_is_not_compared_says_why(path):
+    """nbval compares every output, except where the cell carries a tag or mark of its own."""
+    for cell in code_cells(path):
+        spared = [tag for tag in cell.metadata.get("tags", []) if "nbval" in tag.lower()]
+        spared += re.findall(r"#\s*(?:NBVAL_\w+|PYTEST_VALIDATE_\w+)", cell.source)
+        reason = re.search(r"#\s*not compared: \w+", cell.source)
+        assert not spared or reason, f"{spared}, and no '# not compared: ...'\n{cell.source}"
 
 
 @chapters
