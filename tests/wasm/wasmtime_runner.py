@@ -52,8 +52,8 @@ class Runner:
         self.exports = wasmtime.Instance(self.store, compiled, wanted).exports(self.store)
 
     def array(self, source, alignment: int = 4096):
-        """Copy `source` into the module's memory; returns (address, shape)."""
-        source = np.ascontiguousarray(source)
+        """Copy `source` into the module's memory and say where; a record has the shape ()."""
+        source = np.array(source, order="C")
         pointer = -(-self.end // alignment) * alignment
         self.end = pointer + max(source.nbytes, 1)
         missing = self.end - self.memory.data_len(self.store)
@@ -83,7 +83,7 @@ class Runner:
 
 
 class Place:
-    """Where an array stands in a module's memory."""
+    """Where an array stands in a module's memory, or one record."""
 
     def __init__(self, pointer, shape, dtype):
         self.pointer, self.shape, self.dtype = pointer, shape, dtype
@@ -93,11 +93,6 @@ class Place:
         dtype = np.dtype(dtype)
         n_bytes = int(np.prod(self.shape, dtype=int)) * self.dtype.itemsize
         return Place(self.pointer, (n_bytes // dtype.itemsize,), dtype)
-
-    @property
-    def record(self) -> int:
-        """The address, which is how a record is passed."""
-        return self.pointer
 
 
 def _flat(arguments):

@@ -37,12 +37,13 @@ def compiled_function(path: str, function, text: str, arguments: list):
         raise CannotBuild(f"{path} is not a function of numba.njit.")
     elif function.targetoptions.get("parallel"):
         raise CannotBuild(f"{path.replace(':', '.')}: is compiled with parallel=True; a page has one thread.")
-    elif types not in function.overloads and not function._can_compile:
-        function = CPUDispatcher(function.py_func, targetoptions=function.targetoptions)
-    try:
-        function.compile(types)
-    except Exception as error:
-        raise refuse.not_compiled(path, text, error) from error
+    if types not in function.overloads:
+        if not function._can_compile:  # decorated with other types
+            function = CPUDispatcher(function.py_func, targetoptions=function.targetoptions)
+        try:
+            function.compile(types)
+        except Exception as error:
+            raise refuse.not_compiled(path, text, error) from error
     compiled = function.overloads[types]
     refuse.check_result(path, compiled.signature.return_type)
     return compiled
