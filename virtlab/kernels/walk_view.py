@@ -98,7 +98,9 @@ def _view(va, shown, steps, result, state, fields, panel_y, panel_x, panel_state
     faulted = result[RESULT_FAULT] != NO_FAULT
     if n > 0:
         page[PAGE_LEVEL] = steps[n - 1, STEP_LEVEL]
-        page[PAGE_OFFSET] = va & ((i64(1) << (PAGE_SHIFT + 9 * page[PAGE_LEVEL])) - 1)
+        page[PAGE_OFFSET] = result[RESULT_PA] & (
+            (i64(1) << (PAGE_SHIFT + 9 * page[PAGE_LEVEL])) - 1
+        )
     page[PAGE_AT] = result[RESULT_PA] - page[PAGE_OFFSET]
     state[ENDED] = ENDS_LATER
     if known == 0:
