@@ -147,15 +147,19 @@ def window(
     now = i64(mode)
     if n_events > 0:
         now = i64(from_modes[0])
+    running = now  # the mode of the stretch that began at `since` and goes on at `position`
     since = i64(begin)
+    position = i64(begin)
     steps = i64(0)
     for k in range(n_events):
         steps += gaps[k]
-        after = i64(to_modes[k])
-        if steps > since and after != now:
-            _ran(now, since, steps, first, last, instructions, n_bars, bar_from, bar_to)
-            since = steps
-        now = after
+        if steps > position:
+            if now != running:
+                _ran(running, since, position, first, last, instructions, n_bars, bar_from, bar_to)
+                running = now
+                since = position
+            position = steps
+        now = i64(to_modes[k])
         if first <= steps < last:
             kind = i64(kinds[k])
             if n_rows[0] < MOST_ROWS:
@@ -166,7 +170,11 @@ def window(
             if kind != RETURN:
                 traps[0] += 1
                 _mark(kind, steps, first, last, n_marks, marks)
-    _ran(now, since, i64(end), first, last, instructions, n_bars, bar_from, bar_to)
+    if now != running and end > position:
+        _ran(running, since, position, first, last, instructions, n_bars, bar_from, bar_to)
+        running = now
+        since = position
+    _ran(running, since, i64(end), first, last, instructions, n_bars, bar_from, bar_to)
     for k in range(N_MODES):
         shares[k] = 100.0 * instructions[k] / (last - first)
         if instructions[k] > 0:
