@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = 0x8000_0000
 BASES = (0, 0x1000, BASE, 0x7FFF_F000, 0xFFFF_FFFF_8000_0000, LARGEST_BASE)
 
+EDGES = (-0x8000_0801, -0x8000_0800, 0x7FFF_F7FF, 0x7FFF_F800)  # of what lui and auipc reach
+
 LOAD = """
     const { makeAssembler, AssemblyError } = await import("/assembler.js");
     Object.assign(keep, makeAssembler(given), { AssemblyError });
@@ -333,6 +335,7 @@ def test_errors_of_every_other_kind(run):
         ".section 5",
         ".align",
         ".align 1, 2, 3",
+        ".align 20\nnop\n.balign 0x100000",
         ".balign 4, 256",
         ".balign 0",
         ".balign 1 << 21",
@@ -370,7 +373,10 @@ def test_errors_of_every_other_kind(run):
         "c.lui a0, 32",
         "c.lui a0, 0xfffe0",
         "lui a0, %hi(-1)\n.dword %lo(-1)",
-        "lui a0, %hi(0x7ffff800)",
+        *(f"lui a0, %hi({edge})" for edge in EDGES),
+        *(f"la a0, . + {edge}" for edge in EDGES),
+        '.string "\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff"',
+        '.string "\\377\\200\\xff\\x7f"',
         "auipc a0, %pcrel_hi(0)",
         "addi a0, a0, %pcrel_lo(0)",
         "li a0, %lo 1",
