@@ -108,7 +108,10 @@ def test_typing_reaches_the_guest(player, machine):
     [
         ({"method": "__init__"}, "the player has no method '__init__'"),
         ({"method": None}, "the player has no method None"),
-        ({"method": "run", "argument": "forever"}, "'mode', 'idle', not 'forever'"),
+        (
+            {"method": "run", "argument": "forever"},
+            "forever is no event; accepted are trap, exception",
+        ),
         ({"method": "assemble", "argument": "nop"}, "this player has no editor"),
         ({"method": "walk", "argument": {"va": "pc", "access": "read"}}, "load, store, fetch"),
     ],

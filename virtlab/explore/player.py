@@ -132,8 +132,7 @@ class Player(anywidget.AnyWidget):
         if until is None:
             return self.machine.run(self.slice_instructions)
         if until not in view.UNTIL:
-            accepted = ", ".join(map(repr, view.UNTIL))
-            raise ValueError(f"the player runs until None, {accepted}, not {until!r}")
+            raise ValueError(f"{until} is no event; accepted are {', '.join(view.UNTIL)}.")
         return self.machine.run(self.slice_instructions, until=view.UNTIL[until])
 
     def _type(self, text: str) -> None:
