@@ -10,10 +10,10 @@ tables         the instruction set's tables (see tables.py)
 machine.tables the machine's constants (see recipe.py)
 machine-...    a machine after power-on, one for each recipe (see recipe.py)
 
-then the scripts that draw (figures.js, machine.js; see bundle.py) and plotly.js for charts. `data`
-is base64 of raw-deflated bytes, which assets.js inflates. All are deferred, and named by a hash of
-their content, so that a browser may keep them for ever. Figures' style sheets, which a notebook
-repeats in each output, become one file.
+then the scripts that draw (figures.js, machine.js; see bundle.py), which load plotly.js once there
+is a chart to draw (start.js). `data` is base64 of raw-deflated bytes, which assets.js inflates. All
+are deferred, and named by a hash of their content, so that a browser may keep them for ever.
+Figures' style sheets, which a notebook repeats in each output, become one file.
 
 Machine code for the page is kept in the folder of virtlab's other machine code: the second build of
 a site compiles nothing.
@@ -110,8 +110,9 @@ class Page:
 
     @property
     def charts(self) -> bool:
-        """Whether something on the page is drawn by plotly.js."""
-        return PLOTLY_FIGURE in self.html or any(_has_chart(spec) for spec in self.explorables)
+        """Whether a live figure is drawn by plotly.js."""
+        figures = (spec["figure"] for spec in self.explorables)
+        return any(figure and figure["kind"] == "chart" for figure in figures)
 
 
 def read_page(path: Path) -> Page:
@@ -139,10 +140,6 @@ def read_page(path: Path) -> Page:
     return page
 
 
-def _has_chart(spec: dict) -> bool:
-    return bool(spec.get("figure")) and spec["figure"].get("kind") == "chart"
-
-
 def complete(site: Path, place: str = "_static/virtlab", alive: bool = True) -> None:
     """Give every page below `site` what its live figures need; files go to `site`/`place`.
 
@@ -161,6 +158,8 @@ def complete(site: Path, place: str = "_static/virtlab", alive: bool = True) -> 
     shelf = Shelf(site / place)
     kernels = kernels_of(spec for page in pages for spec in page.explorables)
     images = {spec["asset"]: spec["recipe"] for page in pages for spec in page.machines}
+    if alive and any(page.charts for page in pages):
+        shelf.script("plotly", kernels, images)
     for page in pages:
         html = _with_shared_styles(page.html, page.path, shelf)
         scripts = [shelf.script(name, kernels, images) for name in needed(page, alive)]
@@ -173,7 +172,7 @@ def needed(page: Page, alive: bool = True) -> list[str]:
     if not alive:
         return ["plotly"] if PLOTLY_FIGURE in page.html else []
     names = []
-    if page.charts:
+    if PLOTLY_FIGURE in page.html:
         names.append("plotly")
     if page.explorables:
         names += ["kernels.wasm", "figures"]
@@ -225,7 +224,11 @@ class Shelf:
     def script(self, name: str, kernels: Iterable[Export], images: dict[str, dict]) -> str:
         """The file of the script that pages know by `name`; made when first asked for."""
         if name not in self._names:
-            self._names[name] = self.put(name, ".js", script_text(name, kernels, images))
+            text = script_text(name, kernels, images)
+            if name == "figures":
+                plotly = json.dumps(self._names.get("plotly", ""))
+                text += f"virtlab.start.start(virtlab.assets, {plotly});\n"
+            self._names[name] = self.put(name, ".js", text)
         return self._names[name]
 
     def clear_others(self) -> None:
@@ -247,8 +250,7 @@ def script_text(name: str, kernels: Iterable[Export], images: dict[str, dict]) -
     if name == "plotly":
         return plotly_script()
     if name == "figures":
-        start = "virtlab.figure.mountAll(document, virtlab.assets);\n"
-        return bundle("figures", [FOLDERS[0] / "figure.js"], FOLDERS) + start
+        return bundle("figures", [FOLDERS[0] / "figure.js", FOLDERS[2] / "start.js"], FOLDERS)
     if name == "machine":
         start = "virtlab.page_player.mountPlayers(document, virtlab.assets);\n"
         return bundle("machine", [FOLDERS[0] / "page_player.js"], FOLDERS) + start
@@ -331,9 +333,10 @@ def _with_shared_styles(html: str, page: Path, shelf: Shelf) -> str:
     """`html` without its figures' own style sheets, which become one file that it links to."""
     for name in STYLED.findall(html):
         shelf.keep(name)
-    styles = list(dict.fromkeys(match[1] for match in STYLE.finditer(html)))
-    if not styles:
+    found = dict.fromkeys(match[1] for match in STYLE.finditer(html))
+    if not found:
         return html
+    styles = [style for style in found if not any(style in o for o in found if o != style)]
     name = shelf.put("figures", ".css", "\n".join(styles))
     link = f'<link rel="stylesheet" href="{_address(page, shelf, name)}" data-virtlab />'
     return _before_head_ends(STYLE.sub("", html), [link])
