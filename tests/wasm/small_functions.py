@@ -108,8 +108,9 @@ def remainders(x, y, out):
     out[2] = np.fmod(x, y)
     out[3] = min(x, y)
     out[4] = max(x, y)
-    out[5] = round(x)
-    out[6] = math.trunc(min(max(x, -1e9), 1e9))
+    if abs(x) < 1e9:  # what no integer can hold becomes another one on each processor
+        out[5] = round(x)
+        out[6] = math.trunc(x)
 
 
 @quiet
@@ -139,6 +140,11 @@ def of_math(x, out):
     out[21] = abs(x) ** inside
     out[22] = inside**3
     out[23] = np.cbrt(x)
+
+
+@quiet
+def of_math_of_double(x, out):
+    of_math(2.0 * x, out)
 
 
 @quiet
@@ -210,6 +216,15 @@ def change_all(states):
 
 
 @quiet
+def dive(depth, out):
+    if depth == 0:
+        return 0
+    out[0] = depth
+    places = (depth, depth + 1, depth + 2, depth ^ 5)  # chosen at run time, so they need memory
+    return places[out[0] & 3] + dive(depth - 1, out)
+
+
+@quiet
 def weigh(pair, scale):
     total = 0.0
     for k in range(len(pair.numbers)):
@@ -262,6 +277,7 @@ ACCEPTED = {
     "single": "float32",
     "remainders": "float64, float64, float64[:]",
     "of_math": "float64, float64[:]",
+    "of_math_of_double": "float64, float64[:]",
     "single_math": "float64, float32[::1]",
     "sums": "int64[:], uint8[:], int16[:], bool[:]",
     "backwards": "float64[:]",

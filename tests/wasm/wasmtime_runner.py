@@ -1,13 +1,13 @@
 """A module of virtlab.wasm run outside of any page, by wasmtime, with NumPy's arrays."""
 
 import ctypes
+import functools
 import math
 
 import numpy as np
 import wasmtime
 
 PAGE_BYTES = 1 << 16
-NUMBERS = {"i32": int, "i64": int, "f32": float, "f64": float}
 
 
 def in_javascript(function):
@@ -24,14 +24,22 @@ def in_javascript(function):
     return answer
 
 
+ENGINE = wasmtime.Engine()
+
+
+@functools.cache
+def compiled_module(data: bytes) -> wasmtime.Module:
+    """The module, compiled once for all its instances."""
+    return wasmtime.Module(ENGINE, data)
+
+
 class Runner:
     """An instance of a module: `array` puts arrays in its memory, `call` calls its functions."""
 
     def __init__(self, module):
         self.manifest = module.manifest
-        engine = wasmtime.Engine()
-        self.store = wasmtime.Store(engine)
-        compiled = wasmtime.Module(engine, module.data)
+        self.store = wasmtime.Store(ENGINE)
+        compiled = compiled_module(module.data)
         limits = wasmtime.Limits(-(-self.manifest["data_end"] // PAGE_BYTES), None)
         self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(limits))
         self.end = self.manifest["data_end"]
@@ -93,6 +101,10 @@ class Place:
         dtype = np.dtype(dtype)
         n_bytes = int(np.prod(self.shape, dtype=int)) * self.dtype.itemsize
         return Place(self.pointer, (n_bytes // dtype.itemsize,), dtype)
+
+    def element(self) -> "Place":
+        """The first element, as a record is passed."""
+        return Place(self.pointer, (), self.dtype)
 
 
 def _flat(arguments):

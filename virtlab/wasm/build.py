@@ -23,7 +23,6 @@ SETTINGS = {
     "NUMBA_CPU_NAME": "generic",
     "NUMBA_CPU_FEATURES": "",
     "NUMBA_DISABLE_INTEL_SVML": "1",
-    "NUMBA_BOUNDSCHECK": "0",
     "NUMBA_COLOR_SCHEME": "no_color",
     "NUMBA_CAPTURED_ERRORS": "new_style",
 }

@@ -22,6 +22,8 @@ FEATURES = "+bulk-memory,+bulk-memory-opt,+mutable-globals,+nontrapping-fptoint,
 SPEED = 3
 PLAIN_OPTIONS = {"nopython": True, "error_model": "numpy"}  # for a function not decorated
 
+WIDE = re.compile(r"^ .*\bi128 ", re.MULTILINE)  # an instruction of 128 bits
+
 # Nothing is ever allocated (that is refused), so counting references has no purpose left.
 REFERENCE_COUNT = re.compile(r"^ +(?:tail )?call void @NRT_(?:incref|decref)\(.*\n", re.MULTILINE)
 
@@ -67,7 +69,7 @@ def object_file(exports: dict) -> tuple[bytes, Origins]:
     origins = Origins(str(module), paths)
     optimize(module, target)
     refuse.check_code(module, origins)
-    if "i128" in str(module):
+    if WIDE.search(str(module)):
         module.link_in(retargeted(support.MULTIPLY_IR, target))
     return target.emit_object(module), origins
 

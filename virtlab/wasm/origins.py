@@ -14,6 +14,7 @@ from virtlab.wasm.entry import ENTRY
 
 HOST_ADDRESS = "numba.dynamic.globals."  # a variable with the address of an object of this process
 PICKLED = ".const.pickledata."
+EXCEPTION = ".const.picklebuf."  # what code refers to; it refers to the pickled bytes
 WRAPPERS = ("_ZN7cpython", "cfunc.")  # what Python calls; no export does
 SYMBOL = re.compile(r'@(?:"([^"]+)"|([\w.$]+))')
 NUMBA = str(Path(numba.__file__).parent)
@@ -48,6 +49,8 @@ class Origins:
         if name.startswith(HOST_ADDRESS):
             number = re.search(r"inttoptr \(i64 (\d+) to ptr\)", line)
             self.addresses[number[1]] = name
+        elif name.startswith(EXCEPTION):
+            self.users[_name(list(SYMBOL.finditer(line))[1])] = self.users[name]
         elif name.startswith(PICKLED):
             try:
                 kind, arguments, place = pickle.loads(_bytes(line))
