@@ -8,8 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from virtlab._jit import cache_base, source_hash  # noqa: E402
-from virtlab.wasm import build  # noqa: E402
+from virtlab._jit import cache_base, source_hash
+from virtlab.wasm import build
 
 
 @pytest.fixture(scope="session")

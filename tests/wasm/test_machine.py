@@ -1,4 +1,4 @@
-"""The whole machine in WebAssembly is the machine: same registers, counters, memory, disk, events."""
+"""The machine in WebAssembly is the machine: same registers, counters, memory, disk, events."""
 
 import numpy as np
 import pytest

@@ -119,11 +119,7 @@ def test_what_numba_kept_for_this_processor_is_not_used(tmp_path, monkeypatch):
     """A function with cache=True, called here before, is compiled anew for the page."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
     (tmp_path / "kept_function.py").write_text(
-        "from numba import njit\n"
-        "@njit(cache=True)\n"
-        "def f(x):\n"
-        "    return x * 3\n"
-        "f(2)\n"
+        "from numba import njit\n@njit(cache=True)\ndef f(x):\n    return x * 3\nf(2)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     module = build([("f", "kept_function:f", "int64")])

@@ -66,9 +66,9 @@ def build(exports, *, cache=None, key: str = "") -> Module:
 
     Examples
     --------
-    >>> module = build([("high", "virtlab.machine.arithmetic:mulhu", "int64, int64")])
-    >>> [parameter["type"] for parameter in module.manifest["functions"]["high"]["params"]]
-    ['i64', 'i64']
+    >>> module = build([("isleap", "calendar:isleap", "int64")])
+    >>> module.manifest["functions"]["isleap"]["result_dtype"]
+    'bool'
     """
     job = [
         [name, path, types if isinstance(types, str) else ", ".join(types)]
@@ -91,7 +91,7 @@ def build(exports, *, cache=None, key: str = "") -> Module:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as file:
         file.write(module.json.encode() + b"\n" + module.data)
-    os.replace(file.name, kept)  # at once, for others may be reading
+    Path(file.name).replace(kept)  # at once, for others may be reading
     return module
 
 
@@ -111,7 +111,7 @@ def _unpacked(answer: bytes) -> Module:
 
 
 def _compiled(job: list) -> Module:
-    paths = [entry or os.getcwd() for entry in sys.path]
+    paths = [entry or str(Path.cwd()) for entry in sys.path]
     settings = {**os.environ, **SETTINGS, "PYTHONPATH": os.pathsep.join(paths)}
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"

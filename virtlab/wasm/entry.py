@@ -42,9 +42,7 @@ def entry_ir(name: str, compiled, arguments: list) -> str:
     builder = ir.IRBuilder(function.append_basic_block())
     plain = iter(function.args)
     values = [_value(context, builder, argument, plain) for argument in arguments]
-    status, value = context.call_conv.call_function(
-        builder, callee, result, signature.args, values
-    )
+    status, value = context.call_conv.call_function(builder, callee, result, signature.args, values)
     with builder.if_then(status.is_error, likely=False):
         kind = ir.FunctionType(ir.VoidType(), [status.excinfoptr.type])
         builder.call(ir.Function(module, kind, RAISED + name), [status.excinfoptr])

@@ -38,7 +38,9 @@ def compiled_function(path: str, function, text: str, arguments: list):
     elif not hasattr(function, "targetoptions"):
         raise CannotBuild(f"{path} is not a function of numba.njit.")
     elif function.targetoptions.get("parallel"):
-        raise CannotBuild(f"{path.replace(':', '.')}: is compiled with parallel=True; a page has one thread.")
+        raise CannotBuild(
+            f"{path.replace(':', '.')}: is compiled with parallel=True; a page has one thread."
+        )
     if types not in function.overloads:
         if not function._can_compile:  # decorated with other types
             function = CPUDispatcher(function.py_func, targetoptions=function.targetoptions)

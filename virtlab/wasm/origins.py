@@ -1,4 +1,4 @@
-"""Which function asked for this? From a name in LLVM code back to a function and a line in Python."""
+"""Which function asked for this? From a name in LLVM code back to a function and a line."""
 
 import importlib
 import linecache

@@ -18,8 +18,8 @@ from virtlab.wasm.refusal import CannotBuild
 # What JavaScript's Math has under C's name, to within a unit or so in the last place. `fmod` is
 # JavaScript's operator %; with an f behind it is the function for float32.
 MATH = frozenset(
-    "acos acosh asin asinh atan atan2 atanh cbrt cos cosh exp expm1 fmod hypot log log10 log1p log2 "
-    "pow sin sinh tan tanh".split()
+    "acos acosh asin asinh atan atan2 atanh cbrt cos cosh exp expm1 fmod hypot log log10 log1p"
+    " log2 pow sin sinh tan tanh".split()
 )
 IN_A_PAGE = MATH | {f"{name}f" for name in MATH}
 

@@ -1,8 +1,8 @@
 """Which types of arguments does a text such as "float64, int64[:], book.model:STATE" name?
 
 The notation is Numba's own, with two additions: `package.module:NAME` is a NumPy dtype, for records
-and arrays of them, and `package.module:NAME(int64[:], float64)` is a namedtuple of these. Arrays are
-C-contiguous, so `[:]` and `[::1]` mean the same.
+and arrays of them, and `package.module:NAME(int64[:], float64)` is a namedtuple of these. Arrays
+are C-contiguous, so `[:]` and `[::1]` mean the same.
 """
 
 import importlib
