@@ -77,6 +77,15 @@ UNMAPPED = SimpleNamespace(
     fault="load page fault",
     steps=[walk_step(2, 0x8020_1000, 1, 0, "", "not valid")],
 )
+NESTED = SimpleNamespace(
+    va=0x4000_0018,
+    pa=None,
+    fault="load page fault",
+    steps=[
+        walk_step(2, 0x8030_0000, 2, 0x2000_00DF, "DA-UXWRV", "leaf: a 1 GiB superpage", "G"),
+        walk_step(2, 0x8020_1000, 1, 0, "", "not valid", "VS"),
+    ],
+)
 BARE = SimpleNamespace(va=0x8000_0010, pa=0x8000_0010, fault=None, steps=[])
 
 

@@ -1,6 +1,6 @@
 """Figures from fixed data: what they say in words, in the table and in the picture agrees."""
 
-import itertools
+import random
 import re
 from xml.etree import ElementTree
 
@@ -8,35 +8,39 @@ import pytest
 import recorded
 
 from virtlab.explore.drawing import TABLE_ROWS, Drawing, count, grouped_hex, round_positions
-from virtlab.explore.figures.access import access, access_rules
+from virtlab.explore.figures.access import access, bits
 from virtlab.explore.figures.board import board
-from virtlab.explore.figures.curve import curve
+from virtlab.explore.figures.curve import sweep, tlb_sweep
 from virtlab.explore.figures.page_table import page_table, ranges
 from virtlab.explore.figures.registers import registers
-from virtlab.explore.figures.timeline import instructions_by_mode, intervals, timeline
+from virtlab.explore.figures.timeline import EVENTS_KEPT, timeline
 from virtlab.explore.figures.tlb import tlb
 from virtlab.explore.figures.traps import traps
-from virtlab.explore.figures.walk import fields, walk
+from virtlab.explore.figures.walk import walk, walks
 
 DRAWINGS = {
     "board": board(recorded.COUNTERS),
     "empty board": board(),
-    "timeline": timeline(recorded.EVENTS, recorded.END),
-    "zoomed timeline": timeline(recorded.EVENTS, recorded.END, (450, 600)),
-    "timeline without events": timeline([], 10),
+    "timeline": timeline(recorded.EVENTS, recorded.END).drawing(),
+    "later timeline": timeline(recorded.EVENTS, recorded.END).drawing(start=450),
+    "zoomed timeline": timeline(recorded.EVENTS, 100_000).drawing(start=400, width=1_000),
+    "timeline without events": timeline([], 10).drawing(),
+    "timeline of nothing": timeline([], 0).drawing(),
     "traps": traps(recorded.COUNTERS["traps"]),
     "no traps": traps({}),
-    "walk": walk(recorded.MAPPED),
-    "first step of a walk": walk(recorded.MAPPED, 1),
-    "faulting walk": walk(recorded.UNMAPPED),
-    "walk without tables": walk(recorded.BARE),
+    "walk": walk(recorded.MAPPED).drawing(),
+    "first step of a walk": walk(recorded.MAPPED).drawing(shown=1),
+    "faulting walk": walk(recorded.UNMAPPED).drawing(),
+    "walk without tables": walk(recorded.BARE).drawing(),
+    "walk in two stages": walk(recorded.NESTED).drawing(),
     "page table": page_table(recorded.MAPPINGS),
     "empty page table": page_table([]),
     "tlb": tlb(recorded.TLB),
     "empty tlb": tlb([]),
-    "access": access("DAUWRV", "S", "load"),
-    "curve": curve([(0, 0), (8, 40), (4, 10)], "pages", "misses", "Misses", 4),
-    "flat curve": curve([(0, 0), (1, 0)], "pages", "misses", "Misses"),
+    "access": access("DAUWRV", "S", "load").drawing(),
+    "curve": sweep({0: 0, 8: 40, 4: 10}.get, [0, 8, 4], "pages", "misses", "Misses", 4).drawing(),
+    "flat curve": sweep(int, [0, 1], "pages", "{misses}", "Misses").drawing(),
+    "misses of a TLB": tlb_sweep(measured={32: 0, 640: 640}).drawing(),
     "registers": registers({"zero": 0, "a0": 2**64 - 5}),
 }
 
@@ -137,46 +141,69 @@ def test_a_count_agrees_with_its_noun():
 # Timeline.
 
 
-def test_intervals_cover_every_instruction_once():
-    stretches = intervals(recorded.EVENTS, recorded.END)
-    assert [(s.mode, s.first, s.last) for s in stretches[:3]] == [
-        ("M", 0, 100),
-        ("S", 100, 400),
-        ("U", 400, 500),
+def test_the_timeline_counts_the_traps_in_its_window():
+    figure = timeline(recorded.EVENTS, 1_000)
+    assert "3 traps: 2 exceptions and 1 interrupt." in figure.drawing().text
+    zoomed = figure.drawing(start=560)
+    assert zoomed.title == "Privilege mode, instructions 560 to 1,000"
+    assert "2 traps: 1 exception and 1 interrupt." in zoomed.text
+    assert [row[0] for row in zoomed.rows] == ["700", "760", "900"]
+    assert zoomed.rows[0][1:] == (f"interrupt: {recorded.TIMER}", "U", "S", "0x1_0008")
+
+
+def test_a_view_is_as_wide_as_chosen_and_ends_with_the_run():
+    figure = timeline(recorded.EVENTS, 100_000)
+    assert list(figure.controls["width"].options) == [
+        "everything",
+        "10,000 instructions",
+        "1,000 instructions",
     ]
-    assert stretches[-1].last == recorded.END
-    assert all(a.last == b.first for a, b in itertools.pairwise(stretches))
-
-
-def test_instructions_by_mode_add_up_to_the_window():
-    stretches = intervals(recorded.EVENTS, recorded.END)
-    assert instructions_by_mode(stretches, 0, 1_000) == {"M": 100, "S": 510, "U": 390}
-    assert instructions_by_mode(stretches, 450, 600) == {"S": 50, "U": 100}
+    assert figure.drawing(width=1_000).title == "Privilege mode, instructions 0 to 1,000"
+    late = figure.drawing(width=10_000, start=99_900)
+    assert late.title == "Privilege mode, instructions 99,900 to 100,000"
+    assert late.text.startswith("supervisor (S) mode 100 instructions (100.0 %).")
 
 
 def test_a_full_ring_of_events_does_not_pretend_to_know_the_beginning():
-    full = [recorded.event(10_000 + n, "return", "sret", "S", "U") for n in range(4096)]
-    assert intervals(full, 20_000)[0].first == 10_000
+    full = [recorded.event(10_000 + n, "return", "sret", "S", "U") for n in range(EVENTS_KEPT)]
+    assert timeline(full, 20_000).drawing().title == "Privilege mode, instructions 10,000 to 20,000"
 
 
-def test_the_timeline_counts_the_traps_in_its_window():
-    assert "3 traps: 2 exceptions and 1 interrupt." in timeline(recorded.EVENTS, 1_000).text
-    zoomed = timeline(recorded.EVENTS, 1_000, (450, 600))
-    assert "1 trap: 1 exception and 0 interrupts." in zoomed.text
-    assert len(zoomed.rows) == 2
+def test_more_events_than_a_figure_holds_are_cut_and_it_says_so():
+    events = [recorded.event(n, "return", "sret", "S", "U") for n in range(EVENTS_KEPT + 4)]
+    drawing = timeline(events, 20_000).drawing()
+    assert drawing.title == "Privilege mode, instructions 4 to 20,000"
+    assert drawing.text.endswith("The figure knows the last 4,096 of 4,100 events.")
+    assert drawing.n_rows == 4096 and len(drawing.rows) == TABLE_ROWS
+    assert "The first 60 of 4,096 rows." in drawing.table()
 
 
-def test_a_boot_with_thousands_of_mode_changes_stays_small():
-    events = []
-    for n in range(4096):
-        modes = ("S", "U") if n % 2 else ("U", "S")
-        events.append(recorded.event(1_000 * n, "exception", recorded.ECALL, *modes))
-    assert len(timeline(events, 4_096_000).html()) < 40_000
+def test_a_run_too_short_for_a_control_has_none():
+    assert not timeline([], 0).controls
+    assert list(timeline([], 2).controls) == ["start"]
 
 
-def test_an_empty_window_is_refused_with_its_bounds():
-    with pytest.raises(ValueError, match=r"window \(600, 600\) is empty"):
-        timeline(recorded.EVENTS, 1_000, (600, 600))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], 10, "H"), "mode 'H' is none of M, S, U, VS, VU"),
+        ((recorded.EVENTS, 899), "end 899 is before the last event, at 900"),
+    ],
+)
+def test_a_timeline_that_cannot_be_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        timeline(*arguments)
+
+
+def test_a_busy_run_stays_small(seed):
+    rng = random.Random(f"{seed} busy run")
+    events, steps, modes = [], 0, ("S", "U")
+    for n in range(EVENTS_KEPT):
+        steps += rng.randrange(1, 20_000)
+        kind, cause = rng.choice((("exception", recorded.ECALL), ("return", "return from trap")))
+        pc = recorded.KERNEL + 2 * rng.randrange(1 << 12)
+        events.append(recorded.event(steps, kind, cause, modes[n % 2], modes[(n + 1) % 2], pc))
+    assert len(timeline(events, steps + 1).html()) < 60_000
 
 
 # Traps.
@@ -199,39 +226,51 @@ def test_the_bars_are_in_proportion():
 # Walk.
 
 
-def test_an_address_is_cut_into_its_fields_without_loss():
-    va = recorded.MAPPED.va
-    vpn2, vpn1, vpn0, offset = fields(va).values()
-    assert vpn2 << 30 | vpn1 << 21 | vpn0 << 12 | offset == va
-
-
 def test_a_walk_reveals_one_table_a_step():
-    for shown in range(4):
-        assert len(walk(recorded.MAPPED, shown).rows) == shown
-    assert "not known yet" in walk(recorded.MAPPED, 3).svg
-    assert "0x8023_4000 + 0x0018 = 0x8023_4018" in walk(recorded.MAPPED, 4).svg
+    figure = walk(recorded.MAPPED)
+    assert [len(figure.drawing(shown=shown).rows) for shown in range(5)] == [0, 1, 2, 3, 3]
+    assert "VPN[2] = 255, VPN[1] = 511, VPN[0] = 510" in figure.drawing(shown=0).text
+    assert figure.drawing(shown=1).text == (
+        "level 2: the table at 0x8020_1000 holds 0x2008_0801 in entry 255: "
+        "pointer to the next table."
+    )
+    assert "not known yet" in figure.drawing(shown=3).svg
+    assert "0x8023_4000 + 0x0018 = 0x8023_4018" in figure.drawing(shown=4).svg
 
 
 def test_a_walk_says_how_many_references_it_took_and_how_it_ended():
-    assert walk(recorded.MAPPED).text == (
+    assert walk(recorded.MAPPED).drawing().text == (
         "After 3 memory references the page is known: physical page 0x8023_4000 (4 KiB) "
         "plus offset 0x0018 is 0x8023_4018."
     )
-    assert walk(recorded.UNMAPPED).text == (
+    assert walk(recorded.UNMAPPED).drawing().text == (
         "After 1 memory reference the walk ends in a fault: load page fault."
     )
-    assert walk(recorded.BARE).text.startswith("No table is read")
+    assert walk(recorded.BARE).drawing().text.startswith("No table is read")
+
+
+def test_a_walk_in_two_stages_names_the_stage_of_each_step():
+    drawing = walk(recorded.NESTED).drawing()
+    assert [row[0] for row in drawing.rows] == ["G-stage level 2", "VS-stage level 2"]
+    assert "stroke-dasharray" not in drawing.svg
 
 
 def test_a_superpage_keeps_the_longer_offset():
     leaf = recorded.walk_step(1, 0x8020_2000, 2, 0x2010_00CF, "DAXWRV", "leaf: 2 MiB page")
     found = type(recorded.MAPPED)(va=0x40_1234, pa=0x8040_1234, fault=None, steps=[leaf])
-    assert "0x8040_0000 (2 MiB) plus offset 0x1234 is 0x8040_1234" in walk(found).text
+    text = walk(found).drawing().text
+    assert "0x8040_0000 (2 MiB) plus offset 0x1234 is 0x8040_1234" in text
 
 
-def test_a_step_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="step 5 of this walk does not exist; it has steps 0 to 4"):
-        walk(recorded.MAPPED, 5)
+def test_a_walk_has_at_most_the_steps_of_two_stages():
+    found = type(recorded.MAPPED)(va=0, pa=0, fault=None, steps=[recorded.MAPPED.steps[0]] * 16)
+    with pytest.raises(ValueError, match="a walk of 16 steps; at most 15 exist"):
+        walk(found)
+
+
+def test_walks_are_of_a_machine():
+    with pytest.raises(TypeError, match="walks takes the method translate of a Machine, not <"):
+        walks(lambda va, access: None, {"a": 0, "b": 1})
 
 
 # Page table and TLB.
@@ -275,33 +314,29 @@ def test_a_tlb_entry_outside_the_tlb_is_refused():
 # Access.
 
 
-@pytest.mark.parametrize(
-    ("flags", "mode", "kind", "switches", "allowed"),
-    [
-        ("DAUWRV", "U", "store", {}, True),
-        ("DAWRV", "U", "load", {}, False),
-        ("DAUWRV", "S", "load", {}, False),
-        ("DAUWRV", "S", "load", {"sum_": True}, True),
-        ("AUXRV", "S", "fetch", {"sum_": True}, False),
-        ("AUXV", "U", "load", {}, False),
-        ("AUXV", "U", "load", {"mxr": True}, True),
-        ("AUWRV", "U", "store", {}, False),
-        ("AUWRV", "U", "store", {"adue": True}, True),
-        ("AUWRV", "U", "load", {}, True),
-        ("UWRV", "U", "load", {}, False),
-        ("DAUWV", "U", "store", {}, False),
-        ("", "S", "load", {"sum_": True, "mxr": True, "adue": True}, False),
-    ],
-)
-def test_access_follows_the_rules_of_the_manual(flags, mode, kind, switches, allowed):
-    assert access_rules(flags, mode, kind, **switches)[-1][1] is allowed
-
-
 def test_the_rule_that_refuses_is_the_last_one_shown():
-    drawing = access("DAUWRV", "S", "load")
-    assert drawing.title.endswith("refused")
-    assert [row[1] for row in drawing.rows] == ["yes", "yes", "no"]
-    assert "SUM is clear" in drawing.text
+    figure = access("DAUWRV", "S", "load")
+    drawing = figure.drawing()
+    assert drawing.title == "A load in S-mode from a page with flags DAUWRV: refused"
+    assert [row[:2] for row in drawing.rows] == [
+        ("Is the entry valid?", "yes"),
+        ("Does the entry allow a load?", "yes"),
+        ("Does the page belong to supervisor mode?", "no"),
+    ]
+    assert drawing.text == (
+        "The access ends in a trap: load page fault, because U is set and SUM is clear: "
+        "the user's page is closed to the supervisor."
+    )
+    allowed = figure.drawing(switches=3)
+    assert allowed.title.endswith("flags DAUWRV, with SUM and MXR: allowed")
+    assert allowed.text == "The access is made."
+    assert figure.drawing(flags=0).title.endswith("from a page with flags none: refused")
+
+
+def test_flags_of_ones_own_are_offered_too():
+    assert "GV" in access("GV").controls["flags"].options
+    assert access("V-R-U").drawing().title.endswith("with flags V-R-U: refused")
+    assert bits("D-AGUXWRV") == 255
 
 
 @pytest.mark.parametrize(
@@ -314,7 +349,7 @@ def test_the_rule_that_refuses_is_the_last_one_shown():
 )
 def test_access_refuses_what_it_does_not_know(arguments, message):
     with pytest.raises(ValueError, match=message):
-        access_rules(*arguments)
+        access(*arguments)
 
 
 # Board and registers.
@@ -340,13 +375,36 @@ def test_a_curve_reads_out_the_marked_point():
     drawing = DRAWINGS["curve"]
     assert drawing.title == "Misses: 4 pages"
     assert drawing.text == "4 pages: 10 misses. Between 0 and 8 pages there are 0 to 40 misses."
-    assert drawing.rows == ((0, 0), (4, 10), (8, 40))
+    assert drawing.rows == (("0", "0"), ("4", "10"), ("8", "40"))
+
+
+def test_braces_in_a_name_are_no_placeholder():
+    assert "0 {misses}." in DRAWINGS["flat curve"].text
+
+
+def test_a_sweep_measures_every_value_once():
+    asked = []
+    figure = sweep(lambda n: asked.append(n) or n * n, [1, 2, 3], "pages", "misses", "TLB misses")
+    assert figure.drawing(marked=3).text.startswith("3 pages: 9 misses.")
+    assert asked == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
-    ("points", "marked", "message"),
-    [([(1, 1)], None, "at least 2 points, not 1"), ([(1, 1), (2, 2)], 3, "3 is not among")],
+    ("values", "marked", "message"),
+    [([1], None, "at least 2 points, not 1"), ([1, 2], 3, "3 is not among")],
 )
-def test_a_curve_refuses_what_it_cannot_draw(points, marked, message):
+def test_a_sweep_refuses_what_it_cannot_draw(values, marked, message):
     with pytest.raises(ValueError, match=message):
-        curve(points, "pages", "misses", "Misses", marked)
+        sweep(int, values, "pages", "misses", "Misses", marked)
+
+
+def test_the_misses_of_a_tlb_follow_stride_and_slots():
+    figure = tlb_sweep()
+    assert figure.drawing().text == (
+        "A round over 288 pages has 64 TLB misses. The pages want 256 different slots of 256."
+    )
+    assert figure.drawing(slots=512).text.startswith("A round over 288 pages has no TLB miss.")
+    assert figure.drawing(pages=128, stride=4).text == (
+        "A round over 128 pages has 128 TLB misses. The pages want 64 different slots of 256."
+    )
+    assert figure.drawing(stride=2).title.endswith("288 pages, 2 pages apart")

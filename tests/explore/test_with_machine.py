@@ -44,7 +44,7 @@ def test_figures_agree_with_the_counters(machine):
     machine.run(until=machine.symbols["done"])
     assert (
         "3 traps: 3 exceptions and 0 interrupts."
-        in timeline(machine.events, machine.steps).drawing.text
+        in timeline(machine.events, machine.steps).drawing().text
     )
     assert traps(machine.counters["traps"]).rows == (("environment call from U-mode", 3),)
     assert f"hart {machine.counters['instructions']:,} instructions" in board(machine.counters).text

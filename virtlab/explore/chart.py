@@ -125,6 +125,8 @@ class Chart:
             raise ValueError("a Chart needs at least one series: a Line, Bars or a Mark")
         if y.categories:
             raise ValueError("a Chart has categories on its x axis, not on y")
+        if x.categories and x.log:
+            raise ValueError("an axis of categories cannot be logarithmic")
         if any(isinstance(one, Bars) for one in series) and not x.categories:
             raise ValueError("Bars need categories on the x axis: Axis(..., categories=(...))")
         if len([one for one in series if one.type != "mark"]) > len(COLOURS):

@@ -122,6 +122,9 @@ class Explorable:
         labels: Mapping | None = None,
         records: Mapping[str, str] | None = None,
     ):
+        for control in controls:
+            if not isinstance(control, Range | Choice | Switch):
+                raise ValueError(f"{control!r} is no control: Range, Choice or Switch")
         self.module, self.name = kernel.__module__, kernel.__name__
         self.controls = {control.name: control for control in controls}
         self.inputs = {name: _input(name, value) for name, value in (inputs or {}).items()}
@@ -139,9 +142,6 @@ class Explorable:
         self._check_templates()
 
     def _check_names(self, controls: Sequence) -> None:
-        for control in controls:
-            if not isinstance(control, Range | Choice | Switch):
-                raise ValueError(f"{control!r} is no control: Range, Choice or Switch")
         declared = [*(control.name for control in controls), *self.inputs, *self.outputs]
         for name in declared:
             if declared.count(name) > 1:

@@ -52,7 +52,7 @@ export async function prepare(spec) {
 }
 
 // Every name a template may use: controls, inputs, outputs.
-function scopeOf(prepared, values, outputs) {
+export function scopeOf(prepared, values, outputs) {
   const arrays = Object.entries(prepared.outputs).map(([name, { dtype, shape }]) =>
     [name, { data: outputs[name], shape, whole: isWhole(dtype) }]);
   return { ...values, ...prepared.inputs, ...Object.fromEntries(arrays) };
@@ -259,14 +259,20 @@ function followTheme(changed) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
 }
 
+// A specification made ready, and its kernel: { prepared, evaluate }.
+export async function wake(spec, assets) {
+  const [prepared, { asset, opened }] = await Promise.all([prepare(spec), instanceWith(spec.kernel, assets)]);
+  const { params } = assets[asset].manifest.functions[spec.kernel];
+  return { prepared, evaluate: kernelOf(prepared, opened, params) };
+}
+
 // Bring one element to life, or say in it why it stands still.
 async function mountOne(element, assets) {
   try {
     if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly");
     const spec = JSON.parse(element.querySelector("script[type='application/json']").textContent);
-    const [prepared, instance] = await Promise.all([prepare(spec), instanceWith(spec.kernel, assets)]);
-    const { params } = assets[instance.asset].manifest.functions[spec.kernel];
-    mount(element, prepared, kernelOf(prepared, instance.opened, params));
+    const { prepared, evaluate } = await wake(spec, assets);
+    mount(element, prepared, evaluate);
   } catch (error) {
     element.append(make("p", { className: "vl-note", textContent: `This figure stands still here: ${error.message}.` }));
   }
