@@ -43,7 +43,7 @@ class Figure:
     def expected(self) -> dict:
         scope = self.twin.evaluate(**self.values())
         drawing = self.twin.draw(scope)
-        has_plot = self.spec["figure"] and self.spec["figure"]["type"] == "chart"
+        has_plot = self.spec["figure"] and self.spec["figure"]["kind"] == "chart"
         plot = self.twin.figure.figure(scope, self.twin.labels)["data"] if has_plot else None
         return {
             "title": drawing.title,

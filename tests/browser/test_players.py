@@ -5,6 +5,7 @@ is done to the twin too, and afterwards both have to show the same instruction c
 registers, disassembly, console and traps.
 """
 
+import re
 import time
 
 import pytest
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.browser
 
 PLAYER = ".vl-live[data-kind=player]"
 BOOT_SECONDS = 3.0
-SHORT_RUN = 30_000_000  # steps after which a run that does not end by itself is paused
+SHORT_RUN = 2_000_000  # steps after which a run that does not end by itself is paused
+LONG_RUN = 200_000_000
 DISTANCES = [1, 10, 100, 1000, 10000, 100000, 1000000]
 PROGRAM = """    li   a0, 10
     li   a1, 0
@@ -28,6 +30,7 @@ again:
     bnez a0, again
     ecall
 """
+LONG = "compute 1000000 128"  # some 50 million instructions of the teaching OS
 MISTAKEN = "    li   a0, 10\n    addd a0, a0, a0\n"
 
 
@@ -43,7 +46,9 @@ class Player:
         return self.figure.get_by_role("button", name=name, exact=True)
 
     def field(self, label: str):
-        return self.figure.get_by_label(label, exact=True)
+        """The field or list whose label begins so."""
+        labels = self.figure.locator("label", has_text=re.compile(rf"^\s*{label}\b"))
+        return labels.locator("input, select")
 
     def press(self, name: str) -> None:
         """Press a button by keyboard."""
@@ -91,13 +96,13 @@ class Player:
         self.button("Pause").wait_for()
 
     def step(self, n: int) -> None:
-        self.choose(self.field("by instructions"), str(n))
+        self.choose(self.field("by"), str(n))
         self.press("Step")
         self.machine.step(n)
         self.agree(doing=f"{n} steps")
 
     def back(self, n: int) -> None:
-        self.choose(self.field("by instructions"), str(n))
+        self.choose(self.field("by"), str(n))
         self.press("Back")
         self.machine.back(min(n, self.machine.steps))
         self.agree(doing=f"{n} steps back")
@@ -107,12 +112,12 @@ class Player:
         self.machine.reset()
         self.agree(doing="Restart")
 
-    def run(self, until: str | None = None) -> None:
-        """Run, to an event if asked; a run that does not end by itself is paused."""
+    def run(self, until: str | None = None, most: int = SHORT_RUN) -> None:
+        """Run, to an event if asked; a run that takes more than `most` steps is paused."""
         before = self.machine.steps
         if until is not None:
             self.choose(self.field("event"), until)
-        stop = twin.run(self.machine, until, SHORT_RUN)
+        stop = twin.run(self.machine, until, most)
         self.press("Run" if until is None else "Next event")
         if stop is None:
             self.wait_running()
@@ -170,7 +175,7 @@ def test_every_machine_goes_forward_and_back_as_in_python(visit, site):
     for player in players(visit, site):
         player.agree(doing="just opened")
         assert (
-            player.field("by instructions")
+            player.field("by")
             .locator("option")
             .evaluate_all("all => all.map(option => Number(option.value))")
             == DISTANCES
@@ -234,17 +239,21 @@ def test_a_queued_line_waits_until_the_machine_runs(visit, site):
     raise AssertionError("no page has a machine with the teaching OS")
 
 
-def test_a_pause_stops_the_boot_wherever_it_is(visit, site):
+def test_a_pause_stops_a_run_wherever_it_is(visit, site):
     for player in players(visit, site):
         if player.spec["recipe"]["guest"] != "pith":
             continue
         player.restart()
-        player.press("Run")
+        player.run()
+        began = player.machine.steps
+        player.type(LONG)
+        player.machine.type(f"{LONG}\n")
+        player.tab.keyboard.press("Enter")
         player.wait_running()
-        player.pause(0)
+        player.pause(began)
         player.step(1000)
         player.back(100_000)
-        player.run()
+        player.run(most=LONG_RUN)
         return
     raise AssertionError("no page has a machine with the teaching OS")
 

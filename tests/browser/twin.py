@@ -65,6 +65,7 @@ def explorable(spec: dict) -> Explorable:
     """The explorable of a description, read back into the declaration it was made from."""
     module, name = spec["kernel"].split(":")
     figure = spec["figure"]
+    records = [name for name, given in spec["inputs"].items() if given.get("dtype") == "record"]
     return Explorable(
         getattr(importlib.import_module(module), name),
         controls=[_control(control) for control in spec["controls"]],
@@ -73,11 +74,12 @@ def explorable(spec: dict) -> Explorable:
         title=_text(spec["title"]),
         text=_text(spec["text"]),
         table=Table(spec["table"]["columns"], *map(_row, spec["table"]["rows"])),
-        figure=figure and {"sketch": _sketch, "chart": _chart}[figure["type"]](figure),
+        figure=figure and {"sketch": _sketch, "chart": _chart}[figure["kind"]](figure),
         labels={
             name: {int(value): text for value, text in texts.items()}
             for name, texts in spec["labels"].items()
         },
+        records=dict.fromkeys(records, "virtlab.machine.state:HART"),
     )
 
 

@@ -139,13 +139,18 @@ window.visitor = (() => {
     observer.observe(screen, { childList: true, subtree: true, characterData: true });
   };
 
+  // A figure is ready when it has answered for the first time.
+  const ready = (live) => ["ready", "yes"].includes(live.dataset.live) || live.querySelector(".vl-player .vl-pc") !== null;
+  const alive = () => [...document.querySelectorAll(".vl-live")].every(ready);
+
   // When the first live figure was ready, counted from the start of the navigation.
   let first = null;
-  new MutationObserver(() => {
-    if (first === null && document.querySelector(".vl-live[data-live=ready]")) first = performance.now();
-  }).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-live"] });
-
-  const alive = () => [...document.querySelectorAll(".vl-live")].every((e) => e.dataset.live === "ready");
+  const observer = new MutationObserver(() => {
+    if (![...document.querySelectorAll(".vl-live")].some(ready)) return;
+    first = performance.now();
+    observer.disconnect();
+  });
+  observer.observe(document, { attributes: true, childList: true, subtree: true, attributeFilter: ["data-live"] });
 
   return { tabbable, shown, name, watchFocus, sideways, moving, player, figure, spelled, watchAnswer, answer, watchPrompt, prompt: () => prompted, firstAlive: () => first, alive };
 })();
