@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.explore.machine_page import PROMPT, STATIC, pith, shared_assets, spec_of
 from virtlab import guests
 from virtlab.explore import recipe
-from virtlab.explore.page.assets import FOLDERS, MACHINE, data_script, wasm_asset
+from virtlab.explore.page.assets import FOLDERS
 from virtlab.explore.page.bundle import bundle
-from virtlab.explore.page.tables import tables
 from virtlab.explore.player import Player, live
 from virtlab.explore.snippet import run_asm
 from virtlab.isa.assembler import assemble
@@ -25,9 +25,6 @@ from virtlab.machine.machine import SLICE_STEPS
 
 pytestmark = pytest.mark.browser
 
-STATIC = FOLDERS[0]
-PROMPT = "$ "
-BOOT_SECONDS = 3
 MANY_STEPS = 50_000_000
 
 # Fields that follow the pieces in which a run was made; what was printed is compared as a whole.
@@ -131,21 +128,9 @@ class Tab:
         return self.page.evaluate("virtlab.probe.insides()")
 
 
-def spec_of(html: str) -> dict:
-    """The description that a page finds in an output."""
-    (text,) = re.findall(r"<script type='application/json'>(.*?)</script>", html, re.DOTALL)
-    return json.loads(text)
-
-
 @pytest.fixture(scope="module")
 def assets() -> str:
-    """The scripts with the data of a page, but for the machines' images."""
-    given = {
-        "machine.wasm": wasm_asset(MACHINE),
-        "machine.tables": recipe.machine_tables(),
-        "tables": tables(),
-    }
-    return "".join(data_script(name, value) for name, value in given.items())
+    return shared_assets()
 
 
 @pytest.fixture(scope="module")
@@ -155,11 +140,6 @@ def tab(browser, assets, tmp_path_factory):
     tab = Tab(browser, folder, assets + bundle("probe", [folder / "probe.js"], FOLDERS))
     yield tab
     tab.page.close()
-
-
-def pith(**settings) -> Machine:
-    settings = {"firmware": "sbi", "disk": guests.disk("pith")} | settings
-    return Machine(**settings).load(guests.path("pith"))
 
 
 def ask(player: Player, method: str, argument=None) -> dict:

@@ -9,7 +9,9 @@ import { serve } from "./worker.js";
 
 export { serve };
 
-const TOO_LARGE = "This machine is too large for a page: what you see is how the notebook left it.";
+const TOO_LARGE =
+  "A page cannot build this machine, because its image, its disk or its past is too large or not known here: " +
+  "what you see is how the notebook left it.";
 
 // Brings all players below `root` to life.
 //

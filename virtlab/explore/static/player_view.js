@@ -32,13 +32,23 @@ export function build(document, source) {
   const make = maker(document);
   const id = `vl-player-${++made}-${Math.random().toString(36).slice(2, 8)}`;
   const button = (text, hint) => make("button", { type: "button", title: hint }, text);
-  const select = (choices) => make("select", {}, ...choices.map(([value, text]) => make("option", { value }, text)));
+  const select = (choices, attributes = {}) => make("select", attributes, ...choices.map(([value, text]) => make("option", { value }, text)));
+  // A control with its label beside it, not around it: the choices of a list are no part of its name.
+  const labelled = (text, control) => {
+    control.id ||= `${id}-${text.toLowerCase().replaceAll(" ", "-")}`;
+    return make("span", { class: "vl-field" }, make("label", { for: control.id }, text), " ", control);
+  };
   const part = (name, ...children) =>
-    make("section", { "aria-label": name }, make("p", { class: "vl-name", "aria-hidden": "true" }, name), ...children);
+    make(
+      "div",
+      { class: "vl-part", role: "group", "aria-label": name },
+      make("p", { class: "vl-name", "aria-hidden": "true" }, name),
+      ...children,
+    );
   const head = (...names) => make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name))));
-  // A table that may be wider than the screen: its region can be scrolled by keyboard and has a name.
+  // A table that may be wider than the screen: what is around it can be scrolled by keyboard and has a name.
   const table = (name, ...children) =>
-    make("div", { class: "vl-scroll", tabindex: "0", role: "region", "aria-label": name }, make("table", { "aria-label": name }, ...children));
+    make("div", { class: "vl-scroll", tabindex: "0", role: "group", "aria-label": name }, make("table", { "aria-label": name }, ...children));
 
   const view = {
     make,
@@ -46,13 +56,13 @@ export function build(document, source) {
     run: button("Run", "run until the guest waits, stops, or you press Pause"),
     step: button("Step", "forward by the chosen number of instructions"),
     back: button("Back", "back by the chosen number of instructions"),
-    distance: select(DISTANCES.map((n) => [n, n.toLocaleString("en-US")])),
+    distance: select(DISTANCES.map((n) => [n, n.toLocaleString("en-US")]), { "aria-label": "by instructions" }),
     next: button("Next event", "run to the next event of the chosen kind"),
     event: select(EVENTS),
     restart: button("Restart", "power off and on again: back to the first instruction, the console empty"),
     status: make("p", { role: "status", class: "vl-status" }),
     where: make("p", { class: "vl-where" }),
-    console: make("pre", { tabindex: "0", role: "region", class: "vl-console", "aria-label": "what the guest has printed" }),
+    console: make("pre", { tabindex: "0", role: "group", class: "vl-console", "aria-label": "what the guest has printed" }),
     line: make("input", { type: "text", ...PLAIN_TEXT }),
     queue: button("Queue", "hand the line to the guest without running it"),
     timeline: document.createElementNS("http://www.w3.org/2000/svg", "svg"),
@@ -70,15 +80,15 @@ export function build(document, source) {
   view.form = make(
     "form",
     {},
-    make("label", {}, "Type to the guest ", view.line),
+    labelled("Type to the guest", view.line),
     make("button", { type: "submit", title: "hand the line to the guest and run" }, "Send"),
     view.queue,
   );
   view.walkForm = make(
     "form",
     {},
-    make("label", {}, "Address ", view.address),
-    make("label", {}, "Access ", view.access),
+    labelled("Address", view.address),
+    labelled("Access", view.access),
     make("button", { type: "submit", title: "follow the page tables to this address" }, "Walk"),
   );
   if (source !== null) view.editor = editor(make, id, source);
@@ -92,9 +102,9 @@ export function build(document, source) {
       view.run,
       view.step,
       view.back,
-      make("label", {}, "by ", view.distance, " instructions"),
+      make("span", { class: "vl-field" }, "by ", view.distance, " instructions"),
       view.next,
-      make("label", {}, "event ", view.event),
+      labelled("event", view.event),
       view.restart,
     ),
     view.status,
@@ -102,21 +112,21 @@ export function build(document, source) {
     part("Console", view.console, view.form),
     part(
       "Timeline",
-      make("div", { class: "vl-scroll", tabindex: "0", role: "region", "aria-label": "timeline" }, view.timeline),
+      make("div", { class: "vl-scroll", tabindex: "0", role: "group", "aria-label": "timeline" }, view.timeline),
       view.timelineText,
     ),
+    part("Traps and returns", view.events),
     make(
       "div",
       { class: "vl-parts" },
       part("Instructions", table("instructions around pc", head("address", "instruction"), view.code)),
       part("Registers (bold: changed)", table("registers", view.registers)),
-      part("Traps and returns", view.events),
-      part(
-        "Page walk",
-        view.walkForm,
-        view.walked,
-        table("page walk", head("step", "table at", "entry", "value", "flags", "outcome"), view.walk),
-      ),
+    ),
+    part(
+      "Page walk",
+      view.walkForm,
+      view.walked,
+      table("page walk", head("step", "table at", "entry", "value", "flags", "outcome"), view.walk),
     ),
   );
   return view;
@@ -130,8 +140,9 @@ function editor(make, id, source) {
     ...PLAIN_TEXT,
   });
   text.value = source;
-  const error = make("p", { id: `${id}-error`, class: "vl-error", "aria-live": "polite" });
-  const load = make("button", { type: "button", title: "put the program into a machine that has just been switched on" }, "Assemble and load");
+  const error = make("p", { id: `${id}-error`, class: "vl-error" });
+  const hint = "put the program into a machine that has just been switched on";
+  const load = make("button", { type: "button", title: hint }, "Assemble and load");
   const label = make("label", { class: "vl-editor" }, "RISC-V assembly, one instruction a line", text);
   return { text, error, load, parts: [label, make("div", { class: "vl-buttons" }, load), error] };
 }
