@@ -53,7 +53,7 @@ def build(exports, *, cache=None, key: str = "") -> Module:
     ----------
     exports : iterable of (name, path, types)
         name: what a page calls the function; path: where it is, as "package.module:function",
-        decorated with `numba.njit` or not at all; types: of its arguments, as one text such as
+        decorated with Numba's `njit` or not at all; types: of its arguments, as one text such as
         "float64, int64[:]" or a list of such texts (see signature.py)
     cache : path of a folder in which modules are kept, or None
     key : text that changes when a source that is compiled changes; needed with a cache

@@ -9,6 +9,7 @@ that two exports share has the same name in both and is there once.
 import re
 
 import llvmlite.binding as llvm
+from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 from virtlab.wasm import entry, refuse, support
@@ -22,7 +23,7 @@ FEATURES = "+bulk-memory,+bulk-memory-opt,+mutable-globals,+nontrapping-fptoint,
 SPEED = 3
 PLAIN_OPTIONS = {"nopython": True, "error_model": "numpy"}  # for a function not decorated
 
-WIDE = re.compile(r"^ .*\bi128 ", re.MULTILINE)  # an instruction of 128 bits
+WIDE = re.compile(r"^ .*\bi(?:6[5-9]|[7-9]\d|1[0-2]\d) ", re.MULTILINE)  # 65 to 129 bits
 
 # Nothing is ever allocated (that is refused), so counting references has no purpose left.
 REFERENCE_COUNT = re.compile(r"^ +(?:tail )?call void @NRT_(?:incref|decref)\(.*\n", re.MULTILINE)
@@ -36,14 +37,16 @@ def compiled_function(path: str, function, text: str, arguments: list):
             raise CannotBuild(f"{path} is not a function.")
         function = CPUDispatcher(function, targetoptions=PLAIN_OPTIONS)
     elif not hasattr(function, "targetoptions"):
-        raise CannotBuild(f"{path} is not a function of numba.njit.")
+        raise CannotBuild(f"{path} is not a function for njit.")
     elif function.targetoptions.get("parallel"):
         raise CannotBuild(
             f"{path.replace(':', '.')}: is compiled with parallel=True; a page has one thread."
         )
+    own_way = function._compiler.pipeline_class is not Compiler
+    if own_way or (types not in function.overloads and not function._can_compile):
+        # Decorated with a pipeline of its own, which may leave callees out, or with other types.
+        function = CPUDispatcher(function.py_func, targetoptions=function.targetoptions)
     if types not in function.overloads:
-        if not function._can_compile:  # decorated with other types
-            function = CPUDispatcher(function.py_func, targetoptions=function.targetoptions)
         try:
             function.compile(types)
         except Exception as error:

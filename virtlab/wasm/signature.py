@@ -128,5 +128,5 @@ def _record(path: str) -> types.Type:
         raise CannotBuild(f"{path} is not a NumPy dtype.")
     try:
         return from_dtype(dtype)
-    except (NumbaError, NotImplementedError) as error:
+    except NumbaError as error:
         raise CannotBuild(f"{path}: Numba has no type for this dtype ({error}).") from error
