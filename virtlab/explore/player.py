@@ -70,11 +70,12 @@ class Player(anywidget.AnyWidget):
     _esm = widget_module()
     _css = player_style()
     source = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    draft = traitlets.Unicode(None, allow_none=True).tag(sync=True)  # in the editor, not loaded
 
     def __init__(self, machine=None, slice_instructions: int = SLICE, *, source: str | None = None):
         if (machine is None) == (source is None):
             raise ValueError("a Player takes a loaded machine or a source, one of the two.")
-        super().__init__(source=source)
+        super().__init__(source=source, draft=source)
         self.machine = programmed(source) if machine is None else machine
         self.slice_instructions = slice_instructions
         self._shown_steps = self.machine.steps
@@ -145,7 +146,7 @@ class Player(anywidget.AnyWidget):
         if self.source is None:
             raise ValueError("this player has no editor; Player(source=...) makes one with it.")
         self.machine.load(_assembled(text))
-        self.source = text
+        self.source = self.draft = text
 
     def state(self, stop=None) -> dict:
         """What the front end draws; `view.state_of` says what that is."""

@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import zlib
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -21,17 +22,56 @@ from virtlab import guests
 from virtlab.explore import view
 from virtlab.isa import encoding as e
 from virtlab.isa import op
+from virtlab.isa.assembler import Program
 from virtlab.kernels import walk as walking
 from virtlab.machine import Machine, arguments, boot, machine, state, stops, views
-from virtlab.machine.history import SNAPSHOTS_KEPT
-from virtlab.machine.loader import Image, Segment, read_image
+from virtlab.machine.history import SNAPSHOTS_KEPT, Action
+from virtlab.machine.loader import Image, read_image
 from virtlab.machine.snapshot import PAGE
 from virtlab.machine.trap import VIRTUAL_MODE
 from virtlab.machine.walk import ACCESSES, FLAG_LETTERS
 
 LARGEST_PROGRAM = 64 << 10  # bytes that a page carries for one program
 MOST_STEPS = 1_000_000_000  # a page replays these in some seconds
-PLACEHOLDER = "program"  # the name of the empty image that stands for a program when it is baked
+
+
+@dataclass(frozen=True)
+class _Insides:
+    """What has no public name of Machine: this is the one place that looks behind its face.
+
+    settings : firmware, ram, append, adue, steps_per_tick
+    image, disk : what was loaded, None if nothing was; the disk's bytes as they were given
+    begins : the first step that is known
+    actions : what was done from outside so far
+    record, mem : the hart's record and the machine's arrays
+    """
+
+    settings: dict
+    image: Image | None
+    disk: np.ndarray
+    begins: int
+    actions: list[Action]
+    record: np.ndarray
+    mem: state.Memory
+
+    @classmethod
+    def of(cls, machine: Machine) -> "_Insides":
+        history = machine._history
+        return cls(
+            settings={
+                "firmware": machine._firmware,
+                "ram": machine._ram_bytes,
+                "append": machine._append,
+                "adue": machine._adue,
+                "steps_per_tick": machine._steps_per_tick,
+            },
+            image=history.image,
+            disk=machine._disk_source,
+            begins=history.snapshots[0].steps,
+            actions=history.actions[: history.done],
+            record=machine._harts,
+            mem=machine._mem,
+        )
 
 
 def recipe(machine: Machine) -> dict | None:
@@ -46,15 +86,16 @@ def recipe(machine: Machine) -> dict | None:
     """
     if not isinstance(machine, Machine):
         return None
-    settings, image, disk, first_steps = _inside(machine)
-    if image is None or first_steps or machine.steps > MOST_STEPS:
+    inside = _Insides.of(machine)
+    image, firmware = inside.image, inside.settings["firmware"]
+    if image is None or not isinstance(firmware, str):
         return None
-    if not isinstance(settings["firmware"], str):
+    if inside.begins or machine.steps > MOST_STEPS:
         return None
-    settings["firmware"] = boot.choose_start(settings["firmware"], image)
-    found = {"guest": _guest_of(image), "program": None, "disk": None} | settings
-    if len(disk):
-        found["disk"] = next((name for name in guests.names() if _is_disk(name, disk)), None)
+    found = {"guest": _guest_of(image), "program": None, "disk": None} | inside.settings
+    found["firmware"] = boot.choose_start(firmware, image)
+    if len(inside.disk):
+        found["disk"] = next((name for name in guests.names() if _is_disk(name, inside.disk)), None)
         if found["disk"] is None:
             return None
     if found["guest"] is None:
@@ -66,24 +107,10 @@ def recipe(machine: Machine) -> dict | None:
 
 def actions(machine: Machine) -> list[list]:
     """What was done to a machine from outside so far: lists of [steps, kind, where, base64]."""
-    history = machine._history
     return [
         [action.steps, action.kind, action.where, _base64(action.data)]
-        for action in history.actions[: history.done]
+        for action in _Insides.of(machine).actions
     ]
-
-
-def _inside(machine: Machine) -> tuple[dict, Image | None, np.ndarray, int]:
-    """Settings, image, disk and first known step, for which Machine has no public names."""
-    settings = {
-        "firmware": machine._firmware,
-        "ram": machine.ram_bytes,
-        "append": machine._append,
-        "adue": machine._adue,
-        "steps_per_tick": machine._steps_per_tick,
-    }
-    history = machine._history
-    return settings, history.image, machine._disk_source, history.snapshots[0].steps
 
 
 @cache
@@ -129,7 +156,7 @@ def bake(recipe: dict) -> dict:
     tree : [address, bytes] of the device tree
     symbols : name to address
     """
-    name = recipe["guest"]
+    nothing = Program(b"", state.RAM_BASE, state.RAM_BASE, {}, [])
     made = Machine(
         ram=recipe["ram"],
         firmware=recipe["firmware"],
@@ -137,29 +164,23 @@ def bake(recipe: dict) -> dict:
         append=recipe["append"],
         adue=recipe["adue"],
         steps_per_tick=recipe["steps_per_tick"],
-    )
-    made._power_on(
-        _guest_image(name)
-        if name
-        else Image(PLACEHOLDER, [Segment(state.RAM_BASE, b"", 0)], state.RAM_BASE)
-    )
-    tree_pa = made.registers["a1"]
-    mem = made._mem
+    ).load(guests.path(recipe["guest"]) if recipe["guest"] else nothing)
+    inside, tree = _Insides.of(made), made.registers["a1"]
+    mem = inside.mem
     return {
-        "record": _chunks(made._harts.tobytes()),
+        "record": _chunks(np.frombuffer(inside.record.tobytes(), np.uint8)),
         "ram": _chunks(mem.u8),
         "disk": _chunks(mem.disk),
         "ram_bytes": len(mem.u8),
         "disk_bytes": len(mem.disk),
         "flags": [[int(k), int(mem.pages[k])] for k in np.flatnonzero(mem.pages)],
-        "tree": [tree_pa, int.from_bytes(made.memory.read(tree_pa + 4, 4), "big")],
+        "tree": [tree, int.from_bytes(made.memory.read(tree + 4, 4), "big")],
         "symbols": dict(made.symbols),
     }
 
 
-def _chunks(data) -> list[list]:
+def _chunks(data: np.ndarray) -> list[list]:
     """The runs of pages that are not zero, each with its byte offset."""
-    data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
     padded = np.pad(data, (0, -len(data) % PAGE)) if len(data) % PAGE else data
     used = padded.reshape(-1, PAGE).any(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], used, [False]))))

@@ -111,13 +111,12 @@ export class Machine {
     this.console = new Text();
     this.typed = new Uint8Array(0);
     this.base = {
-      ...this.record(),
+      ...this.record(0),
       pages: this.ramPages.changed(new Map()),
       blocks: new Map(image.blocks),
     };
     this.ramPages.clear();
     this.history = new History(this.base, this.tables.snapshots_kept);
-    this.base.done = 0;
   }
 
   // A program may talk to its host through two words, as the RISC-V tests do.
@@ -308,7 +307,7 @@ export class Machine {
 
   // What a snapshot holds beside the pages. The console only grows on the way from one snapshot to a
   // later one, so its length is enough; of the log, what has been written.
-  record() {
+  record(done) {
     const rows = Math.min(Number(this.hart.get("n_events")), this.tables.n_events);
     return {
       steps: this.steps,
@@ -316,13 +315,13 @@ export class Machine {
       log: this.log.view.slice(0, rows * this.tables.event.columns),
       console: this.console.length,
       typed: this.typed,
-      done: this.history?.done,
+      done,
     };
   }
 
   take() {
     this.base = {
-      ...this.record(),
+      ...this.record(this.history.done),
       pages: this.ramPages.changed(this.base.pages),
       blocks: this.diskPages.changed(this.base.blocks),
     };

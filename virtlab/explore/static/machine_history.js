@@ -52,6 +52,13 @@ export class History {
   }
 }
 
+// Whether a copy of a page holds nothing; a word at a time, for there may be many pages.
+function isZero(page) {
+  const words = new Uint32Array(page.buffer);
+  for (let k = 0; k < words.length; k += 1) if (words[k]) return false;
+  return true;
+}
+
 // A block of bytes, RAM or disk, with a byte of flags for each of its pages.
 export class Pages {
   constructor(bytes, flags, pageBytes, dirty) {
@@ -64,8 +71,8 @@ export class Pages {
     const bytes = this.bytes();
     this.dirtyPages().forEach((k) => {
       const page = bytes.slice(k * this.pageBytes, (k + 1) * this.pageBytes);
-      if (page.some((byte) => byte)) pages.set(k, page);
-      else pages.delete(k);
+      if (isZero(page)) pages.delete(k);
+      else pages.set(k, page);
     });
     return pages;
   }

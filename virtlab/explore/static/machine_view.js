@@ -173,20 +173,18 @@ export class MachineView {
 
   // The lines around pc: [address, word, text].
   code(pc) {
-    const { page_bytes: page, ram_base: base, shown } = this.tables;
+    const { ram_base: base, shown } = this.tables;
     const { ram, symbols } = this.machine;
-    const inPage = BigInt(page - 1);
-    const found = new Map(); // page to offset in RAM, or null
     const bytes = ram.view;
-    const halfword = (va) => {
-      const start = va & ~inPage;
-      if (!found.has(start)) {
-        const { pa } = this.translate(start, "fetch");
-        found.set(start, pa === null ? null : Number(pa) - base);
-      }
-      if (found.get(start) === null) return null;
-      const at = found.get(start) + Number(va & inPage);
+    const fetched = new Map(); // the search for a line before pc comes by the same places again
+    const fetch = (va) => {
+      const { pa } = this.translate(va, "fetch");
+      const at = pa === null ? -1 : Number(pa) - base;
       return at >= 0 && at + 2 <= bytes.length ? bytes[at] | (bytes[at + 1] << 8) : null;
+    };
+    const halfword = (va) => {
+      if (!fetched.has(va)) fetched.set(va, fetch(va));
+      return fetched.get(va);
     };
     return this.listing(halfword, pc, shown.lines, shown.before, symbols);
   }

@@ -237,9 +237,9 @@ export default {
       () => player && (player.view.status.textContent = "Waiting for the kernel: another cell may be running."),
     );
     player = mount(el, backend, {
-      source: model.get("source") ?? null,
+      source: model.get("draft") ?? null,
       keep: (text) => {
-        model.set("source", text);
+        model.set("draft", text);
         model.save_changes();
       },
     });
