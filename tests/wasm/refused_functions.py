@@ -133,3 +133,10 @@ def many(x, *more):
 
 
 not_a_function = 3
+
+
+ORDERED_BACKWARDS = np.dtype(">i8")
+WITH_OBJECT = np.dtype([("a", np.int64), ("b", object)])
+WITH_TEXT = np.dtype([("a", np.int64), ("b", "U5")])
+COMPLEX = np.dtype(np.complex128)
+NAMED_NUMBER = np.dtype(np.int64)

@@ -28,23 +28,18 @@ def answer(job: list) -> tuple[dict, bytes]:
     warnings.simplefilter("ignore")
     layouts, exports, functions = Layouts(), {}, {}
     for name, path, text in job:
+        function = imported(path)
         try:
             arguments = parse(text)
+            params = parameters(function, arguments, layouts)
         except CannotBuild as error:
             raise CannotBuild(f"{path.replace(':', '.')}: {error}") from error
-        function = imported(path)
-        names = parameter_names(path, function, len(arguments))
         compiled = lower.compiled_function(path, function, text, arguments)
         exports[name] = (path, compiled, arguments)
         result = compiled.signature.return_type
-        functions[name] = {
-            "params": [
-                parameter(each, argument, layouts)
-                for each, argument in zip(names, arguments, strict=True)
-            ],
-            "result": None if result is numba_types.none else wasm_type(result),
-        }
+        functions[name] = {"params": params, "result": None}
         if result is not numba_types.none:
+            functions[name]["result"] = wasm_type(result)
             functions[name]["result_dtype"] = as_dtype(result).name
     data, origins = lower.object_file(exports)
     module, end, imports = wasm_object.module(data, {name: ENTRY + name for name in exports})
@@ -59,22 +54,23 @@ def answer(job: list) -> tuple[dict, bytes]:
     return manifest, module
 
 
-def parameter_names(path: str, function, n_types: int) -> list[str]:
-    """The names of the parameters that the types are for."""
-    function = getattr(function, "py_func", function)
+def parameters(function, arguments: list, layouts: Layouts) -> list[dict]:
+    """The manifest's entries for the parameters of a function that is given these arguments."""
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except TypeError:
-        raise CannotBuild(f"{path} is not a function.") from None
-    if any(each.kind is not each.POSITIONAL_OR_KEYWORD for each in parameters):
-        raise CannotBuild(f"{path.replace(':', '.')}: takes *, ** or keyword-only parameters.")
-    names = [each.name for each in parameters]
-    if len(names) != n_types:
+        found = inspect.signature(getattr(function, "py_func", function)).parameters.values()
+    except (TypeError, ValueError):
+        raise CannotBuild("this is not a function.") from None
+    if any(each.kind is not each.POSITIONAL_OR_KEYWORD for each in found):
+        raise CannotBuild("takes *, ** or keyword-only parameters; accepted are plain ones.")
+    names = [each.name for each in found]
+    if len(names) != len(arguments):
         raise CannotBuild(
-            f"{path.replace(':', '.')}: takes {len(names)} arguments ({', '.join(names)}), but "
-            f"{n_types} types are given."
+            f"takes {len(names)} arguments ({', '.join(names)}), but {len(arguments)} types are "
+            "given."
         )
-    return names
+    return [
+        parameter(name, argument, layouts) for name, argument in zip(names, arguments, strict=True)
+    ]
 
 
 def main() -> None:

@@ -34,10 +34,10 @@ def compiled_function(path: str, function, text: str, arguments: list):
     types = tuple(argument.type for argument in arguments)
     if not hasattr(function, "py_func"):
         if not callable(function) or not hasattr(function, "__code__"):
-            raise CannotBuild(f"{path} is not a function.")
+            raise CannotBuild(f"{path.replace(':', '.')}: this is not a function of Python's.")
         function = CPUDispatcher(function, targetoptions=PLAIN_OPTIONS)
     elif not hasattr(function, "targetoptions"):
-        raise CannotBuild(f"{path} is not a function for njit.")
+        raise CannotBuild(f"{path.replace(':', '.')}: this is not a function for njit.")
     elif function.targetoptions.get("parallel"):
         raise CannotBuild(
             f"{path.replace(':', '.')}: is compiled with parallel=True; a page has one thread."

@@ -95,7 +95,7 @@ def _one(text: str) -> Argument:
     if group:
         return _tuple(group[1], parse(group[2]))
     if ":" in text:
-        return Argument(_record(text), text.partition(":")[2])
+        return _dtype(text)
     name = SYNONYMS.get(text, text)
     if name not in SCALARS:
         raise CannotBuild(f"{text!r} is not a type a page can pass; {ACCEPTED}.")
@@ -122,11 +122,17 @@ def _tuple(path: str, arguments: list[Argument]) -> Argument:
     return Argument(type_, fields=tuple(zip(names, arguments, strict=True)))
 
 
-def _record(path: str) -> types.Type:
+def _dtype(path: str) -> Argument:
+    """What a NumPy dtype stands for: a record, or a number under a name of its own."""
     dtype = imported(path)
     if not isinstance(dtype, np.dtype):
         raise CannotBuild(f"{path} is not a NumPy dtype.")
     try:
-        return from_dtype(dtype)
+        type_ = from_dtype(dtype)
     except NumbaError as error:
         raise CannotBuild(f"{path}: Numba has no type for this dtype ({error}).") from error
+    if isinstance(type_, types.Record):
+        return Argument(type_, path.partition(":")[2])
+    if type_ not in SCALARS.values():
+        raise CannotBuild(f"{path} is a dtype of {type_}; {ACCEPTED}.")
+    return Argument(type_)
