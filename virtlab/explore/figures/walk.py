@@ -37,6 +37,7 @@ WALK_FIELDS = "satp vsatp hgatp mstatus vsstatus menvcfg henvcfg pmpcfg pmpaddr 
 LEVEL = "{steps[#][0]?level|VS-stage level|G-stage level} {steps[#][1]}"
 SIZE = "{page[0]?4 KiB|2 MiB|1 GiB}"
 REFERENCES = "{result[0]?no|1|{result[0]}} memory reference{result[0]?s||s}"
+STEP_OF_ALL = f"step {{state[{view.KNOWN}]}} of {{state[{view.LAST}]}}"
 NOW = f"state[{view.NEWEST_ROW}]"
 TEXT = (
     f"{{state[{view.SAYS}]?"
@@ -148,6 +149,7 @@ def walks(translate: Callable, addresses: Mapping[str, int]) -> Explorable:
             "most_steps": ("int64", ()),
         },
         va="where",
+        purpose=" for a {kind:kind}",
         outcomes=kernel.OUTCOMES,
         causes=e.EXCEPTION_NAMES,
         records={"harts": "virtlab.machine.state:HART"},
@@ -176,7 +178,9 @@ def _recorded(machine, words: dict[int, int], va: int, access: str, mode: int, v
     return plain_walk(machine._hart, entry, va, access, mode, bool(virt))
 
 
-def _explorable(kernel_, controls, inputs, va, outcomes, causes, outputs=None, records=None):
+def _explorable(
+    kernel_, controls, inputs, va, outcomes, causes, purpose="", outputs=None, records=None
+):
     """What both figures share: the words, the table and the picture."""
     rows = kernel.STEP_ROWS
     return Explorable(
@@ -193,7 +197,7 @@ def _explorable(kernel_, controls, inputs, va, outcomes, causes, outputs=None, r
             "flags": ("int64", (rows, view.FLAGS)),
             "page": ("int64", (3,)),
         },
-        title=f"Walk of {{{va}:x}}, step {{state[{view.KNOWN}]}} of {{state[{view.LAST}]}}",
+        title=f"Walk of {{{va}:x}}{purpose}, {STEP_OF_ALL}",
         text=TEXT,
         table=Table(
             ("step", "table at", "entry", "entry's address", "entry's value", "flags", "outcome"),

@@ -199,11 +199,11 @@ export function controlOf(spec, changed) {
 }
 
 // Bring one figure to life: evaluate(values) is its kernel. Replaces the still picture in `element`.
-export function mount(element, prepared, evaluate) {
-  const isChart = prepared.figure?.kind === "chart" && Boolean(globalThis.Plotly);
+// plotly() resolves when plotly.js is there or cannot be had; until then a chart is its own picture.
+export function mount(element, prepared, evaluate, plotly = null) {
   const caption = make("figcaption");
-  const picture = make("div", { className: isChart ? "vl-scroll vl-for-print" : "vl-scroll", tabIndex: isChart ? -1 : 0 });
-  const plot = make("div", { className: "vl-plot" });
+  const picture = make("div", { className: "vl-scroll", tabIndex: 0 });
+  const plot = make("div", { className: "vl-plot", hidden: true });
   plot.setAttribute("role", "img");
   const words = make("p");
   const heard = make("p", { className: "vl-heard" });
@@ -211,7 +211,7 @@ export function mount(element, prepared, evaluate) {
   const table = make("div");
   let quiet = null;
 
-  const update = (event) => {
+  const update = () => {
     const values = Object.fromEntries(controls.map(({ name, control }) => [name, control.value()]));
     const outputs = evaluate(values);
     const said = render(prepared, values, outputs);
@@ -220,19 +220,21 @@ export function mount(element, prepared, evaluate) {
     picture.innerHTML = said.svg;
     table.innerHTML = said.table;
     for (const { control, limit } of controls) if (limit) control.limit(Number(outputs[limit][0]));
-    if (isChart) {
+    if (!plot.hidden) {
       plot.setAttribute("aria-label", `${said.title}. ${said.text}`);
       draw(plot, prepared.figure, scopeOf(prepared, values, outputs), prepared.labels);
     }
-    if (!event) return;
+    return `${said.title}. ${said.text}`;
+  };
+  const moved = () => {
+    const said = update();
     clearTimeout(quiet);
-    quiet = setTimeout(() => { heard.textContent = `${said.title}. ${said.text}`; }, QUIET_MS);
+    quiet = setTimeout(() => { heard.textContent = said; }, QUIET_MS);
   };
 
-  const controls = prepared.controls.map((spec) => ({ name: spec.name, limit: spec.limit, control: controlOf(spec, update) }));
+  const controls = prepared.controls.map((spec) => ({ name: spec.name, limit: spec.limit, control: controlOf(spec, moved) }));
   const figure = make("figure", {}, caption);
-  if (isChart) figure.append(plot);
-  if (prepared.figure) figure.append(picture);
+  if (prepared.figure) figure.append(plot, picture);
   figure.append(words, heard);
   if (prepared.figure && prepared.table.columns.length) {
     figure.append(make("details", {}, make("summary", { textContent: "Data as a table" }), table));
@@ -243,14 +245,23 @@ export function mount(element, prepared, evaluate) {
   const still = element.querySelector("figure");
   still.replaceWith(panel, figure);
   try {
-    update(null);
+    update();
   } catch (error) {
     panel.remove();
     figure.replaceWith(still);
     throw error;
   }
-  if (isChart) followTheme(() => update(null));
   element.dataset.live = "yes";
+  if (prepared.figure?.kind !== "chart") return;
+  const usePlotly = () => {
+    if (!globalThis.Plotly) return;
+    plot.hidden = false;
+    picture.className = "vl-scroll vl-for-print";
+    update();
+    followTheme(update);
+  };
+  if (globalThis.Plotly) usePlotly();
+  else plotly?.().then(usePlotly);
 }
 
 // Call back when the page or the reader's system turns dark or light.
@@ -272,13 +283,14 @@ async function mountOne(element, assets) {
     if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly");
     const spec = JSON.parse(element.querySelector("script[type='application/json']").textContent);
     const { prepared, evaluate } = await wake(spec, assets);
-    mount(element, prepared, evaluate);
+    mount(element, prepared, evaluate, assets.plotly);
   } catch (error) {
     element.append(make("p", { className: "vl-note", textContent: `This figure stands still here: ${error.message}.` }));
   }
 }
 
-// Bring every figure below `root` to life that is not alive yet; `assets` has the compiled kernels.
+// Bring every figure below `root` to life that is not alive yet; `assets` has the compiled kernels,
+// and under `plotly` perhaps a function that sends for plotly.js.
 export function mountAll(root, assets) {
   const found = root.querySelectorAll(".vl-live[data-kind=explorable]:not([data-live])");
   return Promise.all([...found].map((element) => {
