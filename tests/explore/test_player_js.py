@@ -3,6 +3,7 @@
 import pytest
 
 from tests.explore.javascript import page_of_modules
+from virtlab.explore.player import Player, widget_module
 
 pytestmark = pytest.mark.browser
 
@@ -376,3 +377,45 @@ def test_everything_that_scrolls_or_answers_has_a_name_and_can_be_reached(run_js
     """)
     assert nameless == 0
     assert total > 15
+
+
+WIDGET = """
+async ([text, source]) => {
+  const module = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  const traits = { source, draft: source };
+  const model = {
+    saved: 0,
+    on: (name, receive) => (model.receive = receive),
+    off: () => (model.receive = () => {}),
+    get: (name) => traits[name],
+    set: (name, value) => (traits[name] = value),
+    save_changes: () => (model.saved += 1),
+    send: async (message) => model.receive({ id: message.id, ...(await python(message)) }),
+  };
+  globalThis.traits = traits;
+  globalThis.close = module.default.render({ model, el: document.body });
+}
+"""
+
+
+def test_the_widget_s_module_drives_a_player_in_python(browser):
+    player = Player(source="li a0, 6\nli a1, 7\nmul a2, a0, a1\nloop: j loop")
+    page = browser.new_page()
+    page.expose_function("python", player.handle)
+    page.evaluate(WIDGET, [widget_module(), player.source])
+    page.get_by_label("by instructions", exact=True).select_option("10")
+    page.get_by_role("button", name="Step", exact=True).click()
+    page.get_by_role("status").filter(has_text="a2 = 0x002a").wait_for()
+    assert player.machine.steps == 10
+    page.get_by_label("RISC-V assembly").fill("li a0, 1")
+    page.get_by_label("Address", exact=True).focus()
+    assert page.evaluate("traits.draft") == "li a0, 1"
+    assert player.source.startswith("li a0, 6")
+    page.get_by_role("button", name="Assemble and load").click()
+    page.get_by_role("status").filter(has_text="10 instructions back.").wait_for()
+    assert player.source == "li a0, 1"
+    page.get_by_label("Address", exact=True).fill("a0")
+    page.get_by_role("button", name="Walk").click()
+    page.get_by_role("status").filter(has_text="fetch at 0x0000: no entry read").wait_for()
+    page.evaluate("close()")
+    page.close()

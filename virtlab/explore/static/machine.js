@@ -9,7 +9,7 @@
 import { History, Pages, Text } from "./machine_history.js";
 
 const PACE_MS = 4; // a piece of a slice shall take about so long, so that a deadline is kept
-const SLOWEST = 20_000; // steps of the shortest piece
+const SHORTEST = 200_000; // steps of a piece, at least
 const hex = (n) => `0x${BigInt(n).toString(16)}`;
 
 // What a run waits for, as the run loop wants to be told; `name` is a key of tables.until.
@@ -51,7 +51,7 @@ export class Machine {
     this.hart = wasm.record(this.harts);
     this.ramPages = new Pages(() => ram.view, () => this.pages.view, tables.page_bytes, tables.page_dirty);
     this.diskPages = new Pages(() => this.disk.view, () => this.blocks.view, tables.page_bytes, tables.page_dirty);
-    this.pace = SLOWEST; // steps in PACE_MS, measured
+    this.pace = SHORTEST; // steps in PACE_MS, measured
     this.base = null; // the snapshot last taken or restored
     this.load(program);
   }
@@ -211,9 +211,10 @@ export class Machine {
     const began = performance.now();
     const reason = this.advance(Math.min(goal, before + this.pace));
     const elapsed = performance.now() - began;
-    // At most twice as many the next time: a clock may be coarse, and a guest's speed changes.
-    const wanted = elapsed > 0 ? ((this.steps - before) * PACE_MS) / elapsed : 2 * this.pace;
-    if (this.steps - before === this.pace) this.pace = Math.ceil(Math.max(SLOWEST, Math.min(2 * this.pace, wanted)));
+    if (this.steps - before < this.pace) return reason; // cut short by something else
+    // By a factor of two at most: a clock is coarse, and other programs take their time too.
+    const wanted = (this.pace * PACE_MS) / Math.max(elapsed, PACE_MS / 2);
+    this.pace = Math.ceil(Math.max(SHORTEST, this.pace / 2, wanted));
     return reason;
   }
 
