@@ -204,6 +204,8 @@ def _import(path, source, code, start, imports, exports, folders) -> tuple[int, 
 
 def _export(path, source, code, start, imports, exports, folders) -> tuple[int, int, str]:
     if match := DECLARATION.match(code, start):
+        if match[1] == "const" and _has_comma(code, match.end()):
+            raise _refused(path, source, start, "one name in each exported const is understood")
         exports[match[2]] = match[2]
         return start, match.start(1), ""
     if match := DEFAULT.match(code, start):
@@ -224,6 +226,16 @@ def _export(path, source, code, start, imports, exports, folders) -> tuple[int, 
         "an export is understood before const, function or class, as a list of names in braces, "
         "or as the default",
     )
+
+
+def _has_comma(code: str, place: int) -> bool:
+    """Whether a comma outside of brackets comes before the statement's semicolon."""
+    depth = 0
+    for match in re.finditer(r"[()\[\]{},;]", code[place:]):
+        depth += (match[0] in "([{") - (match[0] in ")]}")
+        if depth == 0 and match[0] in ",;":
+            return match[0] == ","
+    return False
 
 
 def _next_code(code: str, place: int) -> int:
