@@ -93,8 +93,9 @@ def test_a_worker_can_be_made_from_the_bundle_s_own_text(write, run):
     answer = run(
         script,
         """() => new Promise((done, failed) => {
-            const text = `(${virtlab.bundles.test})(self); postMessage(self.virtlab.main.answer());`;
-            const worker = new Worker(URL.createObjectURL(new Blob([text])));
+            const begin = `(${virtlab.bundles.test})(self);`;
+            const text = [begin, "postMessage(self.virtlab.main.answer());"];
+            const worker = new Worker(URL.createObjectURL(new Blob(text)));
             worker.onmessage = ({ data }) => done(data);
             worker.onerror = (event) => failed(new Error(event.message));
         })""",
@@ -173,6 +174,13 @@ def test_two_modules_of_one_name_are_refused(write, tmp_path):
     (tmp_path / "deep" / "main.js").write_text("export const b = 1;\n")
     with pytest.raises(BundleError, match=r"two modules are called main\.js"):
         bundle("x", [entry])
+
+
+@pytest.mark.parametrize("name", ["assets", "bundles"])
+def test_an_entry_cannot_have_the_name_of_what_the_page_keeps(write, tmp_path, name):
+    write("", **{name: "export const a = 1;\n"})
+    with pytest.raises(BundleError, match=f"{name}.js"):
+        bundle("x", [tmp_path / f"{name}.js"])
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,9 @@ def bundle(name: str, entries: Sequence[Path], folders: Sequence[Path] = ()) -> 
     ------
     BundleError : a module is missing, or is written in a way that is not understood
     """
+    kept = next((Path(e).name for e in entries if Path(e).stem in ("assets", "bundles")), None)
+    if kept:
+        raise BundleError(f"an entry cannot be called {kept}: virtlab keeps something else there")
     modules = _in_order(entries, folders)
     stems = [module.path.stem for module in modules]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
