@@ -446,6 +446,8 @@ def test_with_plotly_the_chart_is_plotlys_in_the_colours_of_the_theme(
     tab.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", other)
     wanted = tab.evaluate(as_rgb, palette[other]["S"])
     tab.wait_for_function(f"(wanted) => {stroke} === wanted", arg=wanted)
+    tab.set_viewport_size({"width": 320, "height": 640})
+    tab.wait_for_function("document.documentElement.scrollWidth <= 320")
     tab.emulate_media(media="print")
     assert tab.locator("figure svg[role=img]").is_visible()
     tab.close()

@@ -99,7 +99,7 @@ def tlb_sweep(
         tlb_kernel.miss_curve,
         controls=[
             Range("pages", "pages touched", PAGES_STEP, MOST_PAGES, PAGES_STEP, pages, "pages"),
-            Range("stride", "stride", 1, 16, 1, stride, "pages"),
+            Range("stride", "stride in pages", 1, 16, 1, stride),
             Choice("slots", "TLB", {f"{n:,} slots": n for n in SLOTS}, slots, slider=True),
         ],
         inputs=inputs,

@@ -231,7 +231,7 @@ export function figureOf(chart, scope, labels, colours) {
 // The palette of this element, in the theme of the moment.
 function coloursOf(element) {
   const style = getComputedStyle(element);
-  return Object.fromEntries(["paper", "ink", "muted", "line", ...COLOURS].map((name) =>
+  return Object.fromEntries(["ink", "line", "shade", ...COLOURS].map((name) =>
     [name, style.getPropertyValue(`--vl-${name.toLowerCase()}`).trim()]));
 }
 
@@ -241,7 +241,7 @@ export function draw(element, chart, scope, labels) {
   const { data, layout } = figureOf(chart, scope, labels, colours);
   layout.font = { color: colours.ink };
   for (const axis of [layout.xaxis, layout.yaxis]) {
-    Object.assign(axis, { gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line, automargin: true });
+    Object.assign(axis, { gridcolor: colours.shade, linecolor: colours.line, zerolinecolor: colours.line, automargin: true });
   }
   return globalThis.Plotly.react(element, data, layout, { responsive: true, displayModeBar: false });
 }

@@ -1,0 +1,47 @@
+"""The same figures with the JIT off: plain NumPy says the same words, without a warning."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXPLORE = Path(__file__).parents[1] / "explore"
+PROGRAM = f"""
+import json, sys, warnings
+warnings.simplefilter("error")
+sys.path.insert(0, {str(EXPLORE)!r})
+import recorded
+from virtlab import explore
+from virtlab.machine import Machine
+
+places = {{"code": 0x8000_0000, "top": 0xFFFF_FFFF_FFFF_F000}}
+figures = [
+    (explore.timeline(recorded.EVENTS, 100_000), {{"start": 300, "width": 1_000}}),
+    (explore.walk(recorded.MAPPED), {{"shown": 2}}),
+    (explore.walks(Machine(ram="1M").translate, places), {{"where": places["top"], "kind": 2}}),
+    (explore.access(), {{"switches": 3, "kind": 1}}),
+    (explore.sweep(abs, [1, 2, 300], "pages", "misses", "Misses"), {{"marked": 300}}),
+    (explore.tlb_sweep(), {{"stride": 3, "slots": 64}}),
+]
+told = [figure.drawing(**some) for figure, values in figures for some in ({{}}, values)]
+print(json.dumps([drawing.html() for drawing in told]))
+"""
+
+
+def told(jit: bool) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "NUMBA_DISABLE_JIT": str(int(not jit))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_figures_are_the_same_with_the_jit_off():
+    compiled = told(jit=True)
+    assert compiled == told(jit=False)
+    assert len(set(compiled)) == 12
