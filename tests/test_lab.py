@@ -258,7 +258,9 @@ def test_the_lab_opens_at_the_first_chapter(lab, commands, monkeypatch, argument
     assert environment["PATH"].startswith(lab.SCRIPTS)
 
 
-@pytest.mark.parametrize("arguments", [["--port", "0"], ["--port", "x"], ["--prot"], ["book", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["--port", "0"], ["--port", "x"], ["--prot"], ["book", "x"], ["--pdf"]]
+)
 def test_a_wrong_argument_is_named_and_nothing_is_installed(lab, commands, capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         lab.main(arguments)
@@ -279,6 +281,46 @@ def test_pytest_gets_its_arguments_as_given(lab):
     options, rest = lab.read_arguments(["test", "tests/isa", "-m", "slow", "-k", "decode"])
     assert options.command == "test"
     assert rest == ["tests/isa", "-m", "slow", "-k", "decode"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"), [(["book"], "build.py"), (["book", "--pdf"], "--pdf")]
+)
+def test_the_book_is_built_or_printed(lab, monkeypatch, arguments, last):
+    ran = []
+    monkeypatch.setattr(lab, "install", lambda extras: ran.append(extras))
+    monkeypatch.setattr(lab.subprocess, "call", lambda command, **options: ran.append(command))
+    lab.main(arguments)
+    extras, command = ran
+    assert extras == lab.BOOK
+    assert command[0] == lab.PYTHON and command[-1].endswith(last)
+
+
+def test_programs_of_venv_have_windows_names_on_windows(monkeypatch):
+    monkeypatch.setattr(os, "name", "nt")
+    spec = importlib.util.spec_from_file_location("lab_on_windows", ROOT / "lab.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.undo()
+    assert module.PYTHON.endswith("python.exe") and "Scripts" in module.PYTHON
+    ran = []
+    for name in ("system_packages", "warm"):
+        monkeypatch.setattr(module, name, lambda: None)
+    monkeypatch.setattr(module, "install", lambda extras: None)
+    monkeypatch.setattr(module, "try_lock", lambda handle: True)
+    monkeypatch.setattr(module.subprocess, "call", lambda command, **options: ran.append(command))
+    module.main(["test"])
+    assert all(command[0].endswith(".exe") for command in ran)
+
+
+def test_a_console_of_windows_gets_no_escape_sequence(lab, monkeypatch):
+    assert "\033" in lab.cleared_line()
+    monkeypatch.setattr(lab, "WINDOWS", True)
+    assert set(lab.cleared_line()) == {"\r", " "}
+
+
+def test_every_program_that_is_run_speaks_utf_8(lab):
+    assert lab.environment()["PYTHONUTF8"] == "1"
 
 
 def test_every_check_runs_and_one_failure_is_enough(lab, monkeypatch, capsys):

@@ -1,9 +1,6 @@
 """Does the site build without a warning, and does every page stand on its own?"""
 
 import re
-import shutil
-import subprocess
-import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from html.parser import HTMLParser
@@ -12,9 +9,9 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
-import nbformat
 import pytest
 import yaml
+from small_book import build, small_book
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADS = {  # what a browser fetches without being asked: tag, attribute
@@ -28,7 +25,6 @@ LOADS = {  # what a browser fetches without being asked: tag, attribute
     ("object", "data"),
     ("embed", "src"),
 }
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 NOT_FETCHED = {"next", "prev", "index", "search", "canonical", "author", "license"}  # rel of <link>
 
 
@@ -63,31 +59,13 @@ class References(HTMLParser):
             self.code.append(data)
 
 
-def build(output: Path, source: Path = ROOT) -> subprocess.CompletedProcess:
-    script = source / "book" / "build.py"
-    return subprocess.run(
-        [sys.executable, str(script), "--output", str(output)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory) -> Path:
-    """The folder of the built site; the build itself is the first test."""
-    output = tmp_path_factory.mktemp("book")
-    result = build(output)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return output / "_build" / "html"
-
-
 @pytest.fixture(scope="session")
 def pages(site) -> dict[Path, References]:
     return {p: References(p) for p in sorted(site.rglob("*.html")) if "_static" not in p.parts}
 
 
 def test_the_book_builds_with_warnings_as_errors(site):
+    """The build itself is part of the fixture."""
     assert (site / "index.html").is_file()
 
 
@@ -191,33 +169,6 @@ def test_formulas_and_plotly_figures_show_without_a_network(tmp_path, browser):
     assert tab.locator(".js-plotly-plot .gtitle").text_content() == "Two bars"
     tab.goto((site / "book" / "intro.html").as_uri(), wait_until="load")
     assert "plotly" not in tab.content(), "only a page with a figure loads plotly.js"
-
-
-def small_book(folder: Path, text: str, notebook: bool = False) -> Path:
-    """A book of one page, and perhaps one notebook, with this book's configuration."""
-    source = folder / "source"
-    shutil.copytree(ROOT / "book", source / "book", ignore=shutil.ignore_patterns("*.md", "_build"))
-    (source / "book" / "intro.md").write_text(text, "utf-8")
-    toc = {"format": "jb-book", "root": "book/intro"}
-    if notebook:
-        import plotly.graph_objects as go
-
-        figure = go.Figure(go.Bar(x=[1, 2], y=[3, 4]), {"title": {"text": "Two bars"}})
-        output = nbformat.v4.new_output(
-            "display_data", {"application/vnd.plotly.v1+json": figure.to_plotly_json()}
-        )
-        cells = [
-            nbformat.v4.new_markdown_cell("# Figure"),
-            nbformat.v4.new_code_cell("figure", outputs=[output], execution_count=1),
-        ]
-        (source / "notebooks").mkdir()
-        nbformat.write(
-            nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}),
-            source / "notebooks" / "figure.ipynb",
-        )
-        toc["chapters"] = [{"file": "notebooks/figure"}]
-    (source / "book" / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
-    return source
 
 
 class Quiet(SimpleHTTPRequestHandler):
