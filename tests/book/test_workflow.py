@@ -1,4 +1,4 @@
-"""Is the workflow valid: the README's command on three systems, a site published from main alone?"""
+"""Is the workflow valid: the README's command on three systems, a site published from main?"""
 
 import importlib.util
 import re
