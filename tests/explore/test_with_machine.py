@@ -2,9 +2,23 @@
 
 import pytest
 
-from virtlab.explore import Player, board, registers, run_asm, spent, timeline, tlb, traps
+from virtlab.explore import (
+    Player,
+    board,
+    grouped_hex,
+    registers,
+    run_asm,
+    spent,
+    timeline,
+    tlb,
+    traps,
+    walk,
+    walks,
+)
+from virtlab.isa import encoding as e
 from virtlab.isa.assembler import AssemblyError, assemble
 from virtlab.machine import Machine
+from virtlab.machine.state import RAM_BASE
 
 CALLS = """
         la    t0, handler
@@ -70,6 +84,68 @@ def test_stepping_shows_one_instruction_at_a_time(machine):
         assert state["steps"] == steps
         here = [text for _, text, is_pc in state["code"] if is_pc]
         assert len(here) == 1
+
+
+# The first gigabyte of RAM onto itself; below it, one page that only a load may touch.
+PAGED = """
+        la    t0, root
+        srli  t1, t0, 12
+        li    t2, 8 << 60
+        or    t1, t1, t2
+        csrw  satp, t1
+        li    t1, 0x200000cf
+        sd    t1, 16(t0)
+        la    t1, middle
+        srli  t1, t1, 2
+        addi  t1, t1, 1
+        sd    t1, 0(t0)
+        la    t0, middle
+        li    t1, 0x20000043
+        sd    t1, 0(t0)
+        li    t0, -1
+        csrw  pmpaddr0, t0
+        li    t0, 0x1f
+        csrw  pmpcfg0, t0
+        li    t0, 1 << 11
+        csrw  mstatus, t0
+        la    t0, done
+        csrw  mepc, t0
+        mret
+done:   j     done
+        .balign 4096
+root:   .zero 4096
+middle: .zero 4096
+"""
+PLACES = {"code": 0x8000_0000, "a page": 0x1010, "nothing": 1 << 37, "top": (1 << 64) - 8}
+
+
+@pytest.fixture
+def paged():
+    made = Machine(ram="1M").load(assemble(PAGED))
+    made.run(until=made.symbols["done"])
+    return made
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["S", "M with MPRV"])
+def test_walks_are_the_machines_own(paged, lent):
+    if lent:
+        paged._hart.mode = e.MACHINE
+        paged._hart.mstatus |= e.MSTATUS_MPRV | e.SUPERVISOR << e.MSTATUS_MPP_SHIFT
+    figure = walks(paged.translate, PLACES)
+    for va in PLACES.values():
+        for access, number in (("load", e.LOAD), ("store", e.STORE), ("fetch", e.FETCH)):
+            drawing = figure.drawing(where=va, kind=number)
+            alone = walk(paged.translate(va, access)).drawing()
+            assert (drawing.text, drawing.rows) == (alone.text, alone.rows)
+            assert drawing.title.startswith(f"Walk of {grouped_hex(va)} for a {access}, step ")
+
+
+def test_walks_are_of_the_moment_when_they_were_made(paged):
+    figure = walks(paged.translate, PLACES)
+    before = figure.drawing()
+    paged._mem.u64[(paged.symbols["root"] + 16 - RAM_BASE) // 8] = 0
+    assert paged.translate(PLACES["code"]).fault
+    assert figure.drawing() == before
 
 
 def test_going_back_further_than_reset_is_no_error(machine):
