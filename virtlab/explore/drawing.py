@@ -17,6 +17,7 @@ __all__ = [
     "Drawing",
     "arrow",
     "box",
+    "box_key",
     "count",
     "grouped_hex",
     "label",
