@@ -1,5 +1,15 @@
-// What a page does beside its figures: print in light colours with every fold of the text open, close
-// the menu of links when the reader goes elsewhere.
+// What a page does beside its figures: print in light colours with every fold of the text open, let the
+// keyboard scroll what is wider than the page, close the menu of links when the reader goes elsewhere.
+
+// The theme does this too, but only once nothing on the page has moved for a while.
+addEventListener("load", () => {
+  const watcher = new ResizeObserver((changes) => {
+    for (const { target } of changes) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+  });
+  const wide = ".bd-article pre, .cell_output > .output, .pst-scrollable-table-container";
+  for (const place of document.querySelectorAll(wide)) if (!place.closest(".vl")) watcher.observe(place);
+});
+
 const opened = [];
 
 addEventListener("beforeprint", () => {
