@@ -28,6 +28,7 @@ CONTROL = ".widget-slider [role=slider], .widget-dropdown select, .widget-checkb
 MOVABLE = (
     "e => !e.disabled && !e.closest('[disabled]') && e.ariaValueMin !== (e.ariaValueMax ?? '')"
 )
+STANDS = "e => e.ariaValueNow ?? (e.type === 'checkbox' ? e.checked : e.value)"
 # What a figure shows beside its controls.
 FIGURE = """figure => [...figure.querySelectorAll(
         ".widget-html-content, .js-plotly-plot svg, figure")]
@@ -203,7 +204,10 @@ def move(tab, figure, control) -> None:
     for key in ("Space",) if is_switch else list_keys if is_list else slider_keys:
         control.focus()
         assert control.evaluate("e => e === document.activeElement"), "it does not take the focus"
+        stood = control.evaluate(STANDS)
         tab.keyboard.press(key)
+        if control.evaluate(STANDS) == stood:  # at its end
+            continue
         try:
             wait_until(lambda: figure.evaluate(FIGURE) != before, seconds=5)
             return

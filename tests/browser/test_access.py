@@ -1,14 +1,14 @@
 """Can everybody use every page: by keyboard, on a narrow screen, in the dark, on paper, at rest?"""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
-from visitor import LIVE, NARROW, WIDE, Visit, pages, served
+from visitor import HEIGHT, LIVE, NARROW, WIDE, Visit, pages, served
 
 pytestmark = pytest.mark.browser
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RESIZED_MS = 400  # the theme looks at a new width after 0.3 s
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +50,15 @@ def set_theme(tab, theme: str) -> None:
     )
 
 
-def everywhere(tab, axe: str, page: str) -> list[str]:
-    """What axe finds at both widths, in light and in dark."""
-    tab.evaluate(axe)
+def check(visit, axe: str, page: str, *ways: tuple[int, str]) -> list[str]:
+    """What axe finds at these widths and themes, once the page is open."""
+    visit.tab.evaluate(axe)
     found = []
-    for width in (WIDE, NARROW):
-        tab.set_viewport_size({"width": width, "height": 900})
-        tab.wait_for_timeout(RESIZED_MS)
-        for theme in ("light", "dark"):
-            set_theme(tab, theme)
-            found += violations(tab, f"{page}, {width} pixels, {theme}")
-    tab.set_viewport_size({"width": WIDE, "height": 900})
+    for width, theme in ways:
+        visit.resize(width)
+        set_theme(visit.tab, theme)
+        found += violations(visit.tab, f"{page}, {width} pixels, {theme}")
+    visit.resize(WIDE)
     return found
 
 
@@ -69,7 +67,7 @@ def test_axe_finds_nothing_on_any_page(visit, site, axe):
     found = []
     for page in pages(site):
         visit.open(page)
-        found += everywhere(visit.tab, axe, page)
+        found += check(visit, axe, page, *product((WIDE, NARROW), ("light", "dark")))
     assert not found, "\n".join(found)
 
 
@@ -81,7 +79,7 @@ def test_axe_finds_nothing_where_no_figure_has_come_alive(browser, base, site, a
     for page in pages(site):
         visit.open(page, alive=False)
         if visit.tab.locator(LIVE).count():
-            found += everywhere(visit.tab, axe, page)
+            found += check(visit, axe, page, (WIDE, "light"), (NARROW, "dark"))
     visit.close()
     assert not found, "\n".join(found)
 
@@ -101,7 +99,7 @@ def test_tab_reaches_everything_and_the_focus_is_seen(visit, site):
 
 
 def test_no_page_scrolls_sideways_at_320_pixels(browser, base, site):
-    visit = Visit(browser, base, viewport={"width": NARROW, "height": 900})
+    visit = Visit(browser, base, viewport={"width": NARROW, "height": HEIGHT})
     found = []
     for page in pages(site):
         visit.open(page)

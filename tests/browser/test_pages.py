@@ -145,7 +145,7 @@ def test_the_search_finds_by_keyboard(site, browser, way):
 )
 def test_the_sidebars_open_and_close_by_keyboard(visit, width, side):
     tab = visit.tab
-    tab.set_viewport_size({"width": width, "height": 900})
+    visit.resize(width)
     visit.open("notebooks/01_machine.html", alive=False)
     link = tab.locator(f".bd-sidebar-{side} a, dialog a").filter(visible=True)
     toggle = tab.locator(f".{side}-toggle:visible").first
@@ -158,4 +158,4 @@ def test_the_sidebars_open_and_close_by_keyboard(visit, width, side):
         tab.keyboard.press("Escape")
         tab.wait_for_timeout(500)
         assert not link.count()
-    tab.set_viewport_size({"width": WIDE, "height": 900})
+    visit.resize(WIDE)

@@ -5,7 +5,6 @@ is done to the twin too, and afterwards both have to show the same instruction c
 registers, disassembly, console and traps.
 """
 
-import re
 import time
 
 import pytest
@@ -46,9 +45,7 @@ class Player:
         return self.figure.get_by_role("button", name=name, exact=True)
 
     def field(self, label: str):
-        """The field or list whose label begins so."""
-        labels = self.figure.locator("label", has_text=re.compile(rf"^\s*{label}\b"))
-        return labels.locator("input, select")
+        return self.figure.get_by_label(label, exact=True)
 
     def press(self, name: str) -> None:
         """Press a button by keyboard."""
@@ -96,13 +93,13 @@ class Player:
         self.button("Pause").wait_for()
 
     def step(self, n: int) -> None:
-        self.choose(self.field("by"), str(n))
+        self.choose(self.field("by instructions"), str(n))
         self.press("Step")
         self.machine.step(n)
         self.agree(doing=f"{n} steps")
 
     def back(self, n: int) -> None:
-        self.choose(self.field("by"), str(n))
+        self.choose(self.field("by instructions"), str(n))
         self.press("Back")
         self.machine.back(min(n, self.machine.steps))
         self.agree(doing=f"{n} steps back")
@@ -175,7 +172,7 @@ def test_every_machine_goes_forward_and_back_as_in_python(visit, site):
     for player in players(visit, site):
         player.agree(doing="just opened")
         assert (
-            player.field("by")
+            player.field("by instructions")
             .locator("option")
             .evaluate_all("all => all.map(option => Number(option.value))")
             == DISTANCES

@@ -47,6 +47,15 @@ window.visitor = (() => {
     return all.length;
   };
 
+  // Resolves when the theme has looked at a change of the width that comes after this call.
+  let settledWidth = null;
+  const expectResize = () => {
+    settledWidth = new Promise((done) => {
+      addEventListener("resize", () => setTimeout(done, 400), { once: true });
+    });
+  };
+  const resized = () => settledWidth;
+
   // How far the page can be scrolled to the right.
   const sideways = () => {
     scrollTo(10_000, scrollY);
@@ -124,19 +133,26 @@ window.visitor = (() => {
     return started === null || last === null ? null : last - started;
   };
 
-  // When a player's console shows its prompt, counted from the next key press.
-  let prompted = null;
-  const watchPrompt = (live) => {
-    prompted = null;
+  // How long a player takes from the next key press until its console shows the prompt, and until
+  // its run has ended.
+  let times = {};
+  const watchRun = (live) => {
+    times = { prompt: null, end: null };
+    const watched = times;
     const screen = live.querySelector(".vl-console");
+    const run = [...live.querySelectorAll("button")].find((button) => ["Run", "Pause"].includes(button.textContent));
     let began = null;
+    let ran = false;
     live.addEventListener("keydown", () => { began = performance.now(); }, { capture: true, once: true });
     const observer = new MutationObserver(() => {
-      if (began === null || !screen.textContent.endsWith("$ ")) return;
-      prompted = performance.now() - began;
-      observer.disconnect();
+      if (began === null) return;
+      const now = performance.now() - began;
+      if (watched.prompt === null && screen.textContent.endsWith("$ ")) watched.prompt = now;
+      ran ||= run.textContent === "Pause";
+      if (ran && run.textContent === "Run") watched.end = now;
+      if (watched.prompt !== null && watched.end !== null) observer.disconnect();
     });
-    observer.observe(screen, { childList: true, subtree: true, characterData: true });
+    observer.observe(live, { childList: true, subtree: true, characterData: true });
   };
 
   // A figure is ready when it has answered for the first time.
@@ -152,5 +168,5 @@ window.visitor = (() => {
   });
   observer.observe(document, { attributes: true, childList: true, subtree: true, attributeFilter: ["data-live"] });
 
-  return { tabbable, shown, name, watchFocus, sideways, moving, player, figure, spelled, watchAnswer, answer, watchPrompt, prompt: () => prompted, firstAlive: () => first, alive };
+  return { tabbable, shown, name, watchFocus, expectResize, resized, sideways, moving, player, figure, spelled, watchAnswer, answer, watchRun, times: () => times, firstAlive: () => first, alive };
 })();

@@ -26,7 +26,7 @@ ARGUMENTS = (  # no request of the browser's own, and none to anywhere but this 
 
 PATIENCE_MS = 20_000
 LIVE = ".vl-live"
-NARROW, WIDE = 320, 1280  # pixels
+NARROW, WIDE, HEIGHT = 320, 1280, 900  # pixels
 CONTROLS = ".vl-controls input, .vl-controls select"
 OWN_SCRIPTS = "**/_static/virtlab/*.js"
 EYES = Path(__file__).with_name("visitor.js")
@@ -120,7 +120,7 @@ class Visit:
     def __init__(self, browser, base: str, **options):
         self.base = base.rstrip("/")
         self.context = browser.new_context(
-            **({"viewport": {"width": WIDE, "height": 900}} | options)
+            **({"viewport": {"width": WIDE, "height": HEIGHT}} | options)
         )
         self.context.add_init_script(path=EYES)
         self.tab = self.context.new_page()
@@ -155,6 +155,13 @@ class Visit:
                 f"{self.tab.url}: the figures are {dead} after {PATIENCE_MS / 1000:.0f} s; "
                 f"errors: {self.errors}"
             ) from error
+
+    def resize(self, width: int) -> None:
+        """Another width of the window; waits until the page has adapted."""
+        if self.tab.viewport_size["width"] != width:
+            self.tab.evaluate("visitor.expectResize()")
+            self.tab.set_viewport_size({"width": width, "height": HEIGHT})
+            self.tab.evaluate("visitor.resized()")
 
     def outside(self) -> list[str]:
         """Requests that left the site."""
