@@ -47,14 +47,32 @@ window.visitor = (() => {
     return all.length;
   };
 
-  // Resolves when the theme has looked at a change of the width that comes after this call.
-  let settledWidth = null;
+  // Resolves when the page has adapted to a change of the width that comes after `expectResize`: the
+  // theme looks at the page anew 0.3 s after the last change.
+  let adapted = null;
   const expectResize = () => {
-    settledWidth = new Promise((done) => {
-      addEventListener("resize", () => setTimeout(done, 400), { once: true });
+    adapted = new Promise((done) => {
+      let rest = null;
+      const again = () => {
+        clearTimeout(rest);
+        rest = setTimeout(done, 400);
+      };
+      const begin = () => {
+        again();
+        new MutationObserver(again).observe(document.querySelector("#main-content"), { subtree: true, childList: true });
+      };
+      addEventListener("resize", begin, { once: true });
+      addEventListener("resize", again);
     });
   };
-  const resized = () => settledWidth;
+  const resized = () => adapted;
+
+  // As the theme's own switch does it, its transitions at their end.
+  const setTheme = (theme) => {
+    Object.assign(document.documentElement.dataset, { mode: theme, theme });
+    getComputedStyle(document.body).color; // transitions begin with a look at the new style
+    document.getAnimations().forEach((animation) => (animation.effect.getComputedTiming().endTime < Infinity ? animation.finish() : animation.cancel()));
+  };
 
   // How far the page can be scrolled to the right.
   const sideways = () => {
@@ -168,5 +186,5 @@ window.visitor = (() => {
   });
   observer.observe(document, { attributes: true, childList: true, subtree: true, attributeFilter: ["data-live"] });
 
-  return { tabbable, shown, name, watchFocus, expectResize, resized, sideways, moving, player, figure, spelled, watchAnswer, answer, watchRun, times: () => times, firstAlive: () => first, alive };
+  return { tabbable, shown, name, watchFocus, expectResize, resized, setTheme, sideways, moving, player, figure, spelled, watchAnswer, answer, watchRun, times: () => times, firstAlive: () => first, alive };
 })();
