@@ -107,8 +107,12 @@ class Operands:
         word = row.match
         for bit in orderings:
             word |= row.fields[bit].insert(1)
-        for tokens, pattern in zip(written, wanted, strict=True):
+        # A pseudo-instruction puts operands into others, so "x), y(z" may become two by then.
+        for tokens, pattern in zip(written, wanted, strict=False):
             word |= self.operand(row, tokens, pattern)
+        if len(written) > len(wanted):
+            extra = written[len(wanted)][0]
+            raise extra.error(f"{extra.text[:40]} was not expected here")
         return word
 
     def operand(self, row: Instruction, tokens: tuple, pattern: str) -> int:

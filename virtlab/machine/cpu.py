@@ -14,6 +14,9 @@ page, against a `horizon` of steps. Within one page's length of the horizon the 
 instruction at a time, so that every run stops exactly where it should and every interrupt is taken
 at the same step however the run is cut into pieces.
 
+# Model: every instruction takes one step, a multiplication as a load that misses the TLB, and 100
+steps are a tick of the 10 MHz clock; there are no caches and no pipeline.
+
 Source: Unprivileged ISA 20240411, chapters "RV32I", "RV64I", "M", "C"; each arm is the
 instruction's definition.
 """

@@ -4,6 +4,8 @@ A number the machine does not have is an illegal instruction. In V=1 the supervi
 the VS registers. Fields that the architecture leaves open (WARL) keep the values that are supported
 and ignore the rest.
 
+# Model: misa is read-only; no extension can be switched off.
+
 Sources: Privileged ISA 20240411, chapters "Control and Status Registers", "Machine-Level ISA",
 "Supervisor-Level ISA", "Hypervisor Extension", "Sstc Extension". Where the manual leaves a choice,
 the machine does as Spike does, so that the two can be compared.

@@ -4,6 +4,9 @@ A write to RAM has three consequences here: the page is marked written for the n
 decoded copies of the instructions it overwrites are dropped, and a write to `tohost` is an appeal
 to the host. The first is also done by every translation that allows stores; the others are why some
 pages are kept from the fast path (see tlb.py).
+
+# Model: a store to code is seen by the very next fetch, so FENCE.I has nothing to do; hardware may
+execute the old instructions until then.
 """
 
 import numpy as np
