@@ -59,9 +59,8 @@ def scripts(path) -> list[str]:
     return [re.sub(r"\.[0-9a-f]{12}\.js$", "", name).rpartition("/")[2] for name in names]
 
 
-def loaded(folder, name: str):
-    """The value that the script called `name` gives the page."""
-    (path,) = (folder / "_static" / "virtlab").glob(f"{name}.*.js")
+def loaded(path):
+    """The value that the script at `path` gives the page."""
     text = re.search(r"= JSON\.parse\((.*)\);\n$", path.read_text("utf-8"), re.DOTALL)[1]
     return json.loads(json.loads(text))
 
@@ -80,13 +79,20 @@ def test_a_page_with_an_explorable_loads_kernels_and_figures_but_no_machine(site
     assert scripts(page) == ["kernels-wasm", "figures"]
 
 
-def test_the_module_exports_the_kernels_of_all_pages_once(site):
+def test_a_page_s_module_exports_its_own_kernels_once(site):
     site("one.html", live("explorable", DECODE), live("explorable", DECODE))
-    site("two.html", live("explorable", MULTIPLY))
+    two = site("two.html", live("explorable", MULTIPLY), live("explorable", DECODE))
+    three = site("three.html", live("explorable", DECODE), live("explorable", MULTIPLY))
     complete(site.folder)
-    asset = loaded(site.folder, "kernels-wasm")
-    assert sorted(asset["manifest"]["functions"]) == [DECODE["kernel"], MULTIPLY["kernel"]]
-    assert zlib.decompress(base64.b64decode(asset["data"]), -15)[:4] == b"\0asm"
+    folder = site.folder / "_static" / "virtlab"
+    found = [loaded(folder / name) for name in sorted(p.name for p in folder.glob("kernels*"))]
+    exports = sorted(sorted(asset["manifest"]["functions"]) for asset in found)
+    assert exports == [[DECODE["kernel"]], [DECODE["kernel"], MULTIPLY["kernel"]]]
+    assert all(zlib.decompress(base64.b64decode(a["data"]), -15)[:4] == b"\0asm" for a in found)
+    assert (
+        two.read_text("utf-8").partition("<body>")[0]
+        == (three.read_text("utf-8").partition("<body>")[0])
+    ), "pages with the same kernels share one module"
 
 
 def test_a_player_loads_the_machine_its_image_and_the_tables(site, player_spec):
@@ -94,9 +100,11 @@ def test_a_player_loads_the_machine_its_image_and_the_tables(site, player_spec):
     complete(site.folder)
     image = player_spec["asset"]
     assert scripts(page) == ["tables", "machine-tables", "machine-wasm", image, "machine"]
-    exports = loaded(site.folder, "machine-wasm")["manifest"]["functions"]
+    folder = site.folder / "_static" / "virtlab"
+    (module,), (baked,) = folder.glob("machine-wasm.*"), folder.glob(f"{image}.*")
+    exports = loaded(module)["manifest"]["functions"]
     assert {"run", "uart_update", "decode", "walk_steps"} <= set(exports)
-    assert loaded(site.folder, image)["ram_bytes"] == player_spec["recipe"]["ram"]
+    assert loaded(baked)["ram_bytes"] == player_spec["recipe"]["ram"]
 
 
 @pytest.fixture(scope="module")

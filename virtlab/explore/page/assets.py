@@ -4,7 +4,8 @@ A live output carries its description in the page (`<div class='vl vl-live' data
 JSON script). `complete` reads the descriptions on all pages of a site and gives each page what they
 call for, and nothing else, as classic scripts that set `virtlab.assets[NAME]`:
 
-kernels.wasm   the kernels of all explorables of the site, {"manifest", "data"}
+kernels.wasm   the kernels of the page's explorables, {"manifest", "data"}; a module a page is
+               lighter than one for the book: most figures call one small function
 machine.wasm   the machine, where a page has a player, {"manifest", "data"}
 tables         the instruction set's tables (see tables.py)
 machine.tables the machine's constants (see recipe.py)
@@ -156,12 +157,12 @@ def complete(site: Path, place: str = "_static/virtlab", alive: bool = True) -> 
         if "_static" not in path.relative_to(site).parts
     ]
     shelf = Shelf(site / place)
-    kernels = kernels_of(spec for page in pages for spec in page.explorables)
     images = {spec["asset"]: spec["recipe"] for page in pages for spec in page.machines}
     if alive and any(page.charts for page in pages):
-        shelf.script("plotly", kernels, images)
+        shelf.script("plotly", (), images)
     for page in pages:
         html = _with_shared_styles(page.html, page.path, shelf)
+        kernels = kernels_of(page.explorables)
         scripts = [shelf.script(name, kernels, images) for name in needed(page, alive)]
         _write_if_changed(page.path, _with_scripts(html, page.path, scripts, shelf))
     shelf.clear_others()
@@ -205,7 +206,7 @@ class Shelf:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._names: dict[str, str] = {}
+        self._names: dict[tuple, str] = {}
         self._written: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -221,15 +222,16 @@ class Shelf:
         """A file of an earlier build that a page still uses."""
         self._written.add(name)
 
-    def script(self, name: str, kernels: Iterable[Export], images: dict[str, dict]) -> str:
+    def script(self, name: str, kernels: tuple[Export, ...], images: dict[str, dict]) -> str:
         """The file of the script that pages know by `name`; made when first asked for."""
-        if name not in self._names:
+        key = (name, kernels if name == "kernels.wasm" else ())
+        if key not in self._names:
             text = script_text(name, kernels, images)
             if name == "figures":
-                plotly = json.dumps(self._names.get("plotly", ""))
+                plotly = json.dumps(self._names.get(("plotly", ()), ""))
                 text += f"virtlab.start.start(virtlab.assets, {plotly});\n"
-            self._names[name] = self.put(name, ".js", text)
-        return self._names[name]
+            self._names[key] = self.put(name, ".js", text)
+        return self._names[key]
 
     def clear_others(self) -> None:
         """Remove the files that no page uses any more."""
@@ -238,7 +240,7 @@ class Shelf:
                 path.unlink()
 
 
-def script_text(name: str, kernels: Iterable[Export], images: dict[str, dict]) -> str:
+def script_text(name: str, kernels: tuple[Export, ...], images: dict[str, dict]) -> str:
     """The text of one script: a bundle, plotly.js, or data.
 
     Parameters
@@ -257,10 +259,10 @@ def script_text(name: str, kernels: Iterable[Export], images: dict[str, dict]) -
     return data_script(name, _data(name, kernels, images))
 
 
-def _data(name: str, kernels: Iterable[Export], images: dict[str, dict]):
+def _data(name: str, kernels: tuple[Export, ...], images: dict[str, dict]):
     """The JSON value that pages find as `virtlab.assets[name]`."""
     if name == "kernels.wasm":
-        return wasm_asset(tuple(kernels))
+        return wasm_asset(kernels)
     if name == "machine.wasm":
         return wasm_asset(MACHINE)
     if name == "tables":
