@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 PLAYER = ".vl-live[data-kind=player]"
 BOOT_SECONDS = 3.0
-SHORT_RUN = 2_000_000  # steps after which a run that does not end by itself is paused
+SHORT_RUN = 500_000  # steps after which a run that does not end by itself is paused
 LONG_RUN = 200_000_000
 DISTANCES = [1, 10, 100, 1000, 10000, 100000, 1000000]
 PROGRAM = """    li   a0, 10
@@ -40,6 +40,7 @@ class Player:
         self.tab, self.figure, self.where = visit.tab, figure, where
         self.spec = description(figure)
         self.machine = twin.machine(self.spec)
+        self.paused = False
 
     def button(self, name: str):
         return self.figure.get_by_role("button", name=name, exact=True)
@@ -110,13 +111,20 @@ class Player:
         self.agree(doing="Restart")
 
     def run(self, until: str | None = None, most: int = SHORT_RUN) -> None:
-        """Run, to an event if asked; a run that takes more than `most` steps is paused."""
+        """Run, to an event if asked.
+
+        The first run that takes more than `most` steps is paused; the like are then left out.
+        """
         before = self.machine.steps
         if until is not None:
             self.choose(self.field("event"), until)
         stop = twin.run(self.machine, until, most)
+        if stop is None and self.paused:
+            self.machine.goto(before)
+            return
         self.press("Run" if until is None else "Next event")
         if stop is None:
+            self.paused = True
             self.wait_running()
             self.pause(before)
         else:

@@ -126,6 +126,19 @@ window.visitor = (() => {
     return holder.innerHTML;
   };
 
+  // What an explorable shows other than expected: { part: [shown, expected] }.
+  const differs = (live, expected) => {
+    const shown = figure(live);
+    const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+    const wanted = { ...expected, table: spelled(expected.table), svg: spelled(expected.svg) };
+    return Object.fromEntries(Object.keys(shown).filter((key) => !same(shown[key], wanted[key])).map((key) => [key, [shown[key], wanted[key]]]));
+  };
+
+  // Where each control of an explorable stands: a switch on or off, a list or slider by its value.
+  const controls = (live) =>
+    [...live.querySelectorAll(".vl-controls input, .vl-controls select")].map((control) =>
+      control.type === "checkbox" ? control.checked : (control.selectedIndex ?? control.value));
+
   // How long a control's step takes until its figure has been drawn: the last change before a pause.
   let started = null;
   let last = null;
@@ -186,5 +199,5 @@ window.visitor = (() => {
   });
   observer.observe(document, { attributes: true, childList: true, subtree: true, attributeFilter: ["data-live"] });
 
-  return { tabbable, shown, name, watchFocus, expectResize, resized, setTheme, sideways, moving, player, figure, spelled, watchAnswer, answer, watchRun, times: () => times, firstAlive: () => first, alive };
+  return { tabbable, shown, name, watchFocus, expectResize, resized, setTheme, sideways, moving, player, figure, differs, controls, watchAnswer, answer, watchRun, times: () => times, firstAlive: () => first, alive };
 })();
