@@ -93,7 +93,7 @@ def triangle(n):
 
 @quiet
 def doubles(x, y):
-    return (x - y) * x / (y + 2.0) + abs(x) - math.floor(y) + math.ceil(x) + math.copysign(x, y)
+    return (x - y) * x / (y + 2.0) + abs(x) - np.floor(y) + np.ceil(x) + math.copysign(x, y)
 
 
 @quiet

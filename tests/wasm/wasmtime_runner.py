@@ -2,24 +2,25 @@
 
 import ctypes
 import functools
-import math
 
 import numpy as np
 import wasmtime
 
 PAGE_BYTES = 1 << 16
+OF_NUMPY = {
+    **{name: f"arc{name[1:]}" for name in "acos acosh asin asinh atan atan2 atanh".split()},
+    "pow": "power",
+}
 
 
-def in_javascript(function):
-    """A function of Python's math that answers as JavaScript's: NaN or infinity, no exception."""
+def in_javascript(name: str):
+    """C's function `name` as NumPy has it, which answers infinity or NaN as JavaScript does."""
+    name = name if name in OF_NUMPY or hasattr(np, name) else name.removesuffix("f")
+    function = getattr(np, OF_NUMPY.get(name, name))
 
     def answer(*values):
-        try:
-            return function(*values)
-        except OverflowError:
-            return math.inf
-        except ValueError:
-            return math.nan
+        with np.errstate(all="ignore"):
+            return float(function(*values))
 
     return answer
 
@@ -52,10 +53,8 @@ class Runner:
         }
         for each in compiled.imports:
             if each.name not in given:
-                name = each.name if hasattr(math, each.name) else each.name.removesuffix("f")
-                given[each.name] = wasmtime.Func(
-                    self.store, each.type, in_javascript(getattr(math, name))
-                )
+                function = in_javascript(each.name)
+                given[each.name] = wasmtime.Func(self.store, each.type, function)
         wanted = [given[each.name] for each in compiled.imports]
         self.exports = wasmtime.Instance(self.store, compiled, wanted).exports(self.store)
 
