@@ -1,4 +1,4 @@
-"""Do the benchmarks answer as they promise: JSON with the agreed keys, one sentence for a mistake?"""
+"""Do the benchmarks answer as promised: JSON with the agreed keys, one sentence for a mistake?"""
 
 import json
 import subprocess
@@ -12,7 +12,8 @@ PAGE_KEYS = [
     *("path", "bytes", "gzip_bytes", "first_figure_s", "slider_ms"),
     *("dead_controls", "outside_requests", "errors"),
 ]
-PAGE = """<!doctype html><html lang="en"><head><title>t</title><link rel="icon" href="data:,"></head>
+PAGE = """<!doctype html>
+<html lang="en"><head><title>t</title><link rel="icon" href="data:,"></head>
 <body><p>Nothing alive here.</p><script>{script}</script></body></html>
 """
 
