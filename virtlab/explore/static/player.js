@@ -54,11 +54,13 @@ export class Controller {
 
   run(until = null) {
     return this.command(async (turn) => {
-      for (;;) {
-        const state = await this.backend.run(until);
-        if (this.turn !== turn || state.reason !== "budget") return state;
+      let state = await this.backend.run(until);
+      while (this.turn === turn && state.reason === "budget") {
+        const next = this.backend.run(until); // the machine goes on while its state is drawn
         this.show(state, true);
+        state = await next;
       }
+      return state;
     });
   }
 

@@ -12,7 +12,7 @@ import { fromBase64, inflate } from "./assets.js";
 import { open } from "./wasm.js";
 
 const SLICE_MS = 16;
-const SHOW_MS = 48; // a running machine is shown about twenty times a second
+const SHOW_MS = 80; // a running machine is shown about twelve times a second
 
 // Makes the machine that { begin } describes, as it was in the notebook.
 export async function revive({ wasm, manifest, tables, isa, image, actions, steps, program }) {
