@@ -29,7 +29,7 @@ again:
     bnez a0, again
     ecall
 """
-LONG = "compute 1000000 128"  # some 50 million instructions of the teaching OS
+LONG = "compute 1000000 128"  # 33 million instructions of the teaching OS
 MISTAKEN = "    li   a0, 10\n    addd a0, a0, a0\n"
 
 
@@ -251,9 +251,12 @@ def test_a_pause_stops_a_run_wherever_it_is(visit, site):
         player.restart()
         player.run()
         began = player.machine.steps
-        player.type(LONG)
-        player.machine.type(f"{LONG}\n")
-        player.tab.keyboard.press("Enter")
+        for _ in range(4):
+            player.type(LONG)
+            player.machine.type(f"{LONG}\n")
+            player.press("Queue")
+            player.agree(doing="a line is queued")
+        player.press("Run")
         player.wait_running()
         player.pause(began)
         player.step(1000)
