@@ -30,6 +30,7 @@ FIELD_NAMES = ("VPN[2]", "VPN[1]", "VPN[0]", "page offset")
 
 WIDTH, PANEL, FIELD_WIDTH = 680, 74, 112
 FIELD_X, FIELD_STEP = view.FIELD_X, view.FIELD_STEP
+OFFSET_WIDER = 26  # the page offset's box, whose name is the longest
 
 # Fields of the record that a walk reads; the rest of the machine stays out of a figure.
 WALK_FIELDS = "satp vsatp hgatp mstatus vsstatus menvcfg henvcfg pmpcfg pmpaddr ram_bytes".split()
@@ -226,7 +227,7 @@ def _picture(va: str) -> Sketch:
     for column, name in enumerate(FIELD_NAMES):
         x = FIELD_X + column * FIELD_STEP
         offset = name == "page offset"
-        width = FIELD_WIDTH + (14 if offset else 0)
+        width = FIELD_WIDTH + (OFFSET_WIDER if offset else 0)
         written = f"{{fields[{column}]:x}}" if offset else f"{{fields[{column}]}}"
         parts.append(box(x, 8, width, 44, "shade"))
         bits = "12 bits" if offset else "9 bits"
@@ -238,7 +239,7 @@ def _picture(va: str) -> Sketch:
     across = "x1='{panel_x[i]}' x2='{panel_x[i]}'"
     from_field = f"<g transform='translate({middle} 0)'><line {across} {down}</g>"
     parts.append(Repeat(f"state[{view.LINES}]", kernel.MOST_STEPS, from_field, between="\n"))
-    offset_x = FIELD_X + 3 * FIELD_STEP + (FIELD_WIDTH + 14) // 2
+    offset_x = FIELD_X + 3 * FIELD_STEP + (FIELD_WIDTH + OFFSET_WIDER) // 2
     from_offset = f"<line x1='{offset_x}' x2='{offset_x}' {down}"
     parts.append(f"{{state[{view.NESTED}]?{from_offset}|}}")
     parts.append(Repeat(f"state[{view.PANELS}]", kernel.MOST_STEPS, _panel(), between="\n"))
