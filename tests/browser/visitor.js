@@ -186,14 +186,16 @@ window.visitor = (() => {
     observer.observe(live, { childList: true, subtree: true, characterData: true });
   };
 
-  // A figure is ready when it has answered for the first time.
-  const ready = (live) => ["ready", "yes"].includes(live.dataset.live) || live.querySelector(".vl-player .vl-pc") !== null;
+  // A figure is live when its kernel has answered, a player when its machine is there. A player shows
+  // where the notebook left it before that, and takes commands.
+  const live = (element) => element.dataset.live === "yes";
+  const ready = (element) => live(element) || element.querySelector(".vl-player .vl-pc") !== null;
   const alive = () => [...document.querySelectorAll(".vl-live")].every(ready);
 
-  // When the first live figure was ready, counted from the start of the navigation.
+  // When the first figure was live, counted from the start of the navigation.
   let first = null;
   const observer = new MutationObserver(() => {
-    if (![...document.querySelectorAll(".vl-live")].some(ready)) return;
+    if (![...document.querySelectorAll(".vl-live")].some(live)) return;
     first = performance.now();
     observer.disconnect();
   });

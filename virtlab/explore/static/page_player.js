@@ -45,6 +45,9 @@ function mountPlayer(element, spec, assets, workerSource) {
   const link = new WorkerLink(
     () => beginning(spec, assets),
     workerSource,
+    () => {
+      element.dataset.live = "yes";
+    },
     (error) => {
       // The still picture is what remains, with a sentence that says why.
       stored.forEach((child) => child.classList.remove("vl-still"));
@@ -90,8 +93,8 @@ async function beginning(spec, assets) {
 
 // A worker behind the face of a widget's model, started when the first message is sent.
 class WorkerLink {
-  constructor(begin, source, failed) {
-    Object.assign(this, { begin, source, failed, started: null, receive: null, unanswered: new Set() });
+  constructor(begin, source, ready, failed) {
+    Object.assign(this, { begin, source, ready, failed, started: null, receive: null, unanswered: new Set() });
   }
 
   // Requests that have not been answered are what a pause is for.
@@ -136,6 +139,7 @@ class WorkerLink {
 
   arrived(message) {
     if (message.failed) return this.fail(new Error(message.failed));
+    if (message.ready) return this.ready();
     this.unanswered.delete(message.id);
     this.receive?.(message);
   }
