@@ -12,7 +12,7 @@ Chromium from a server on this computer, with the network refused, and reports
       dead_controls    controls that changed nothing over their whole range
       outside_requests requests that left the site
       errors           what the console and uncaught exceptions said
-    machine_ratio  the machine's speed in the page / native, on the same instructions, in turn; median
+    machine_ratio  the machine's speed in the page / native, in turn; median of the rounds
     boot_s         from pressing Run after Restart to the teaching OS's prompt; median
 
 A page without live figures has null for the two times.
