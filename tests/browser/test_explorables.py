@@ -8,7 +8,7 @@ import time
 
 import pytest
 import twin
-from visitor import CONTROLS, Visit, description, keys, label, movable, pages, served
+from visitor import CONTROLS, Visit, description, keys, label, movable, pages
 
 pytestmark = pytest.mark.browser
 
@@ -71,16 +71,6 @@ class Figure:
             self.tab.keyboard.press(key)
             changes += self.agree(f"{name}, {key}") != begins
         assert changes, f"{self.where}: {label(control)!r} changes nothing over its whole range"
-
-
-@pytest.fixture(scope="module")
-def visit(browser, site):
-    with served(site) as base:
-        visit = Visit(browser, base)
-        yield visit
-        assert not visit.errors
-        assert not visit.outside()
-        visit.close()
 
 
 def test_every_control_of_every_figure_shows_what_the_kernel_says(visit, site):

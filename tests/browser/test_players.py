@@ -9,7 +9,7 @@ import time
 
 import pytest
 import twin
-from visitor import Visit, description, pages, served
+from visitor import Visit, description, pages
 
 from virtlab.explore import view
 from virtlab.isa.assembler import AssemblyError, assemble
@@ -155,16 +155,6 @@ class Player:
         line = self.field("Type to the guest")
         line.focus()
         self.tab.keyboard.type(text)
-
-
-@pytest.fixture(scope="module")
-def visit(browser, site):
-    with served(site) as base:
-        visit = Visit(browser, base)
-        yield visit
-        assert not visit.errors
-        assert not visit.outside()
-        visit.close()
 
 
 def players(visit, site):
