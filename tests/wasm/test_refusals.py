@@ -11,6 +11,7 @@ import pytest
 
 from virtlab.wasm import CannotBuild, build
 from virtlab.wasm.build import SETTINGS
+from virtlab.wasm.origins import Origins
 
 REFUSED = [
     (
@@ -191,3 +192,10 @@ def test_a_build_needs_something_to_do():
         build([("f", "small_functions:erf", "float64"), ("f", "small_functions:prime", "int64")])
     with pytest.raises(ValueError, match="a cache needs a key"):
         build([("f", "small_functions:erf", "float64")], cache="somewhere")
+
+
+def test_the_hash_beside_a_pickle_is_not_read_as_one():
+    """Its bytes may say anything: here, a string of 2 to the power of 63 bytes."""
+    data = r"\8E" + r"\FF" * 8 + "abcdefghijk"
+    code = f'@.const.pickledata.ab.sha1 = internal constant [20 x i8] c"{data}"'
+    assert Origins(code, {}).exceptions == {}

@@ -14,6 +14,7 @@ from virtlab.wasm.entry import ENTRY
 
 HOST_ADDRESS = "numba.dynamic.globals."  # a variable with the address of an object of this process
 PICKLED = ".const.pickledata."
+HASH = ".sha1"  # beside each, and as random to a reader of pickles as any hash
 EXCEPTION = ".const.picklebuf."  # what code refers to; it refers to the pickled bytes
 WRAPPERS = ("_ZN7cpython", "cfunc.")  # what Python calls; no export does
 SYMBOL = re.compile(r'@(?:"([^"]+)"|([\w.$]+))')
@@ -51,11 +52,11 @@ class Origins:
             self.addresses[number[1]] = name
         elif name.startswith(EXCEPTION):
             self.users[_name(list(SYMBOL.finditer(line))[1])] = self.users[name]
-        elif name.startswith(PICKLED):
+        elif name.startswith(PICKLED) and not name.endswith(HASH):
             try:
                 kind, arguments, place = pickle.loads(_bytes(line))
             except (pickle.UnpicklingError, TypeError, ValueError, EOFError):
-                return  # a hash beside it, or something else than an exception
+                return  # something else than an exception
             if isinstance(kind, type) and issubclass(kind, BaseException):
                 own = place and not place[1].startswith(NUMBA)
                 self.exceptions[name] = (kind, arguments, place[2] if own else None)
