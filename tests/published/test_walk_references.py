@@ -1,0 +1,54 @@
+"""Does the two-dimensional walker read what hardware reads, and would a wrong one be noticed?"""
+
+import numpy as np
+import pytest
+
+from virtlab.published import reproduction, walk_references
+from virtlab.published.walk_references import count_references
+
+
+@pytest.mark.parametrize("guest", range(1, 6))
+@pytest.mark.parametrize("nested", range(6))
+def test_a_walk_reads_nm_plus_n_plus_m_entries(guest, nested):
+    assert count_references(guest, nested) == guest * nested + guest + nested
+
+
+def test_large_pages_leave_out_a_level():
+    assert count_references(4, 4, nested_leaf=1) == 19
+    assert count_references(4, 4, guest_leaf=1) == 19
+    assert count_references(4, 4, guest_leaf=1, nested_leaf=1) == 15
+    assert count_references(4, 0, guest_leaf=1) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [(0, 4), (6, 4), (4, 6), (4, -1), (4, 4, 4), (4, 4, 0, 4), (4, 4, -1)]
+)
+def test_tables_that_do_not_exist_are_refused(arguments):
+    with pytest.raises(ValueError, match="accepted are"):
+        count_references(*arguments)
+
+
+def test_an_unmapped_page_ends_the_walk_at_the_entry_that_is_missing():
+    memory = np.zeros(8 * 512, np.int64)
+    walk_references.map_page(memory, 0, 3, 0, 0x1000, 0x5000, 4096)
+    seen = [np.zeros(35, np.int64) for _ in range(2)]
+    walk = walk_references.walk_two_dimensional
+    assert walk(memory, 0, 3, 0, 0, 0x1008, *seen) == (0x5008, 3)
+    assert walk(memory, 0, 3, 0, 0, 0x2000, *seen) == (-1, 3)
+    assert walk(memory, 0, 3, 0, 0, 1 << 30, *seen) == (-1, 1)
+
+
+def test_memory_that_is_full_is_reported():
+    memory = np.zeros(2 * 512, np.int64)
+    assert walk_references.map_page(memory, 0, 3, 0, 0, 0x5000, 4096) == -1
+
+
+def test_a_walker_that_forgets_the_last_translation_is_noticed(monkeypatch):
+    def forgetful(memory, guest_root, guest_levels, nested_root, nested_levels, gva, *seen):
+        pa, n = right(memory, guest_root, guest_levels, nested_root, nested_levels, gva, *seen)
+        return pa, n - nested_levels
+
+    right = walk_references.walk_two_dimensional
+    assert all(score.met for score in reproduction("R3").scores())
+    monkeypatch.setattr(walk_references, "walk_two_dimensional", forgetful)
+    assert sum(score.met for score in reproduction("R3").scores()) == 1
