@@ -35,7 +35,8 @@ if _collecting:
     gc.enable()
 
 PACKAGE = Path(__file__).parent
-COMPILED = ("isa", "machine", "kernels")  # packages with compiled functions, the lowest first
+# Packages with compiled functions, the lowest first.
+COMPILED = ("isa", "machine", "hypervisors", "cost", "published", "kernels")
 
 
 def source_hash(package: str = COMPILED[-1]) -> str:

@@ -13,7 +13,7 @@ from virtlab._jit import njit
 from virtlab.isa import encoding as e
 from virtlab.isa import op
 from virtlab.isa.decode import decode
-from virtlab.machine.csr import csr_instruction
+from virtlab.machine.csr import csr_instruction, read_csr
 from virtlab.machine.firmware.sbi import sbi_call
 from virtlab.machine.interrupts import interrupt_to_take, next_deadline, wakes
 from virtlab.machine.memory import (
@@ -206,6 +206,9 @@ def execute(hart, mem, pc, d):
             source = rs1
         writes = i64(kind == op.CSRRW or rs1 != 0)
         old = csr_instruction(hart, kind, imm, source, writes)
+        if hart.fault and _fails_silently(hart, o, imm):
+            x[rd] = _silent(hart, pc, d, imm)
+            return pc + length
         if hart.fault:
             word = imm << 20 | rs1 << 15 | (rd & 31) << 7 | i64(e.SYSTEM_OPCODE)
             word |= (o - op.CSRRW + 1 + i64(o >= op.CSRRWI)) << 12
@@ -225,6 +228,9 @@ def execute(hart, mem, pc, d):
         return take_exception(hart, mem, pc, i64(e.CAUSE_ILLEGAL), imm & 0xFFFF_FFFF)
     else:
         cause = _forbidden(hart, o)
+        if cause and _fails_silently(hart, o, i64(0)):
+            _silent(hart, pc, d, i64(0))
+            return pc + length
         if cause:
             return take_exception(hart, mem, pc, cause, imm & 0xFFFF_FFFF)
         if o == op.MRET or o == op.SRET:
@@ -242,6 +248,34 @@ def execute(hart, mem, pc, d):
             if hart.fault:
                 return take_fault(hart, mem, pc)
     return pc + length
+
+
+@njit(inner=True)
+def _fails_silently(hart, o, number):
+    """Whether U-mode executes this instruction without effect instead of trapping.
+
+    # Model: only with `silent_privileged`, which no RISC-V hart has. It stands for the instructions
+    # of IA-32 that are sensitive and do not trap, such as POPF and SMSW: accesses to sstatus, sie
+    # and sip read what is there and write nothing; SFENCE.VMA and WFI do nothing.
+    """
+    if not hart.silent or hart.mode != e.USER or hart.virt:
+        return False
+    if op.CSRRW <= o <= op.CSRRCI:
+        return number == e.SSTATUS or number == e.SIE or number == e.SIP
+    return o == op.SFENCE_VMA or o == op.WFI
+
+
+@njit(inner=True)
+def _silent(hart, pc, d, number):
+    """Note the instruction at `pc`, if it is the first; what its CSR, if it has one, shows."""
+    if hart.silent_count == 0:
+        hart.silent_pc = pc
+        hart.silent_word = d
+    hart.silent_count += 1
+    hart.fault = 0
+    if number == 0:
+        return i64(0)
+    return read_csr(hart, number)
 
 
 @njit(inner=True)

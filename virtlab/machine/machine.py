@@ -42,7 +42,7 @@ from virtlab.machine.state import (
     new_memory,
 )
 from virtlab.machine.stops import REASONS, Event, Stop, Watch, watch_for
-from virtlab.machine.tlb import unguard_all
+from virtlab.machine.tlb import mark_writable_dirty, unguard_all
 from virtlab.machine.walk import ACCESSES, Walk, walk
 
 SLICE_STEPS = 4_000_000
@@ -66,6 +66,7 @@ class Machine:
     adue : bool, whether page-table walks set accessed and dirty bits at reset, or fault
     record : bool, keep snapshots, so that `back` and `goto` can reach any earlier step
     steps_per_tick : instructions to a tick of the 10 MHz clock
+    silent_privileged : bool, some privileged instructions do nothing in U-mode instead of trapping
 
     Raises
     ------
@@ -92,6 +93,7 @@ class Machine:
         adue=True,
         record=True,
         steps_per_tick=DEFAULT_STEPS_PER_TICK,
+        silent_privileged=False,
     ):
         self._ram_bytes = boot.parse_ram(ram)
         self._firmware = boot.read_firmware(firmware)
@@ -99,6 +101,7 @@ class Machine:
         self._append = arguments.command_line(append)
         self._adue = bool(adue)
         self._record = bool(record)
+        self._silent = bool(silent_privileged)
         self._steps_per_tick = arguments.whole(steps_per_tick, "steps_per_tick")
         if not 1 <= steps_per_tick <= MOST_STEPS_PER_TICK:
             raise ValueError(
@@ -134,22 +137,43 @@ class Machine:
         return self._power_on(self._history.image)
 
     def _power_on(self, image: Image | None) -> "Machine":
-        mem = new_memory(self._ram_bytes, CODE_ROWS, self._disk_source.copy())
+        mem = self._new_memory()
         harts = boot.new_hart()
+        self._running = harts
         boot.reset(harts[0], self._ram_bytes, len(mem.disk), self._adue, self._steps_per_tick)
         harts[0].pc = RAM_BASE
+        harts[0].silent = self._silent
         if image is not None:
             boot.boot(harts[0], mem, image, self._firmware, self._append)
         settle(harts[0])
+        self._prepare(harts)
         self._mem, self._harts, self._hart = mem, harts, harts[0]
         # Views of single fields: NumPy takes microseconds to find a field of a record by its name.
         self._steps, self._ended_with = harts["steps"], harts["exit_code"]
         self._uncollected = harts["console_n"]
         self._console = bytearray()
         self._typed = bytearray()
-        self._base = snapshot.first(harts, mem)
+        self._base = replace(snapshot.first(harts, self._host), extra=self._copies())
         self._history = History(image, {} if image is None else image.symbols, [self._base])
         return self
+
+    # What a virtual machine has more of: it sees a part of its host's memory, and is run by the
+    # host's hart, whose state belongs to a snapshot too.
+
+    def _new_memory(self):
+        """The memory that the guest sees, zeroed; also sets `_host`, the memory that holds it."""
+        self._host = new_memory(self._ram_bytes, CODE_ROWS, self._disk_source.copy())
+        return self._host
+
+    def _prepare(self, harts) -> None:
+        """Called when the image is in place."""
+
+    def _also(self) -> tuple[np.ndarray, ...]:
+        """Further arrays that belong to the state."""
+        return ()
+
+    def _copies(self) -> tuple[np.ndarray, ...]:
+        return tuple(array.copy() for array in self._also())
 
     # Running
 
@@ -222,8 +246,8 @@ class Machine:
         """Tell the run loop what to watch; the instruction to stop at is decoded anew."""
         hart = self._hart
         if hart.watch_pc != watch.pc:
-            forget_all_code(self._mem)
-            unguard_all(hart)
+            forget_all_code(self._host)
+            unguard_all(self._running[0])
         hart.watch = watch.mask
         hart.watch_pc = watch.pc
         hart.watch_byte = watch.text[-1] if watch.text else -1
@@ -340,7 +364,7 @@ class Machine:
             at = action.where - RAM_BASE
             self._mem.u8[at : at + len(data)] = np.frombuffer(data, np.uint8)
             self._mem.pages[at // PAGE : (at + len(data) - 1) // PAGE + 1] |= PAGE_DIRTY
-            forget_all_code(self._mem)
+            forget_all_code(self._host)
         elif action.kind == "register":
             hart.x[action.where] = int.from_bytes(data, "little", signed=True)
         else:
@@ -370,9 +394,11 @@ class Machine:
             return replace(self._take(), history=self._history.up_to(self.steps))
 
     def _take(self) -> Snapshot:
-        self._base = snapshot.take(
-            self._harts, self._mem, self._base, self._console, self._typed, self._history.done
+        taken = snapshot.take(
+            self._harts, self._host, self._base, self._console, self._typed, self._history.done
         )
+        mark_writable_dirty(self._running[0], self._host)
+        self._base = replace(taken, extra=self._copies())
         return self._base
 
     def restore(self, wanted: Snapshot) -> None:
@@ -386,7 +412,10 @@ class Machine:
 
     def _restore(self, wanted: Snapshot, history: History) -> None:
         with uninterrupted(self._interrupted):
-            snapshot.restore(self._harts, self._mem, self._base, wanted)
+            snapshot.restore(self._harts, self._host, self._base, wanted)
+            for array, saved_array in zip(self._also(), wanted.extra, strict=True):
+                array[:] = saved_array
+            mark_writable_dirty(self._running[0], self._host)
             self._base = wanted
             self._console[:] = wanted.console
             self._typed[:] = wanted.typed
@@ -400,6 +429,7 @@ class Machine:
             "append": self._append,
             "adue": self._adue,
             "steps_per_tick": self._steps_per_tick,
+            "silent_privileged": self._silent,
         }
         saved.write_saved(path, self.snapshot(), self._mem.disk, settings, self.symbols)
 

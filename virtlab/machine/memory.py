@@ -39,7 +39,7 @@ AS_CURRENT = -1  # access with the hart's own privilege (and MPRV), not with one
 
 
 @njit(inner=True)
-def _effective_mode(hart):
+def effective_mode(hart):
     """Mode and V of loads and stores: with MPRV, M-mode makes them as MPP and MPV say."""
     mode, virt = hart.mode, hart.virt
     if mode == MACHINE and hart.mstatus & MSTATUS_MPRV:
@@ -70,7 +70,7 @@ def _locate(hart, mem, va, n_bytes, access, mode, virt, execute_only):
             return offset + RAM_BASE
         hart.data_misses += 1
     if mode == AS_CURRENT:
-        mode, virt = _effective_mode(hart)
+        mode, virt = effective_mode(hart)
     pa, level = translate(hart, mem, va, access, mode, virt, execute_only)
     if hart.fault:
         return i64(0)
@@ -156,7 +156,7 @@ def store(hart, mem, va, n_bytes, value, mode, virt):
 @njit(inner=True)
 def _misaligned(hart, access, va):
     """Misaligned atomics are access faults, the machine being one that allows misaligned loads."""
-    _, hart.fault_gva = _effective_mode(hart)
+    _, hart.fault_gva = effective_mode(hart)
     access_fault(hart, access, va)
 
 

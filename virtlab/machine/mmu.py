@@ -110,7 +110,7 @@ def _entry_offset(hart, pa, access):
 
 
 @njit(inner=True)
-def _leaf_allows(pte, access, user, may_touch_user, readable_if_executable):
+def leaf_allows(pte, access, user, may_touch_user, readable_if_executable):
     """Step 5 and 6: may a leaf entry be used for this access by this mode?"""
     if access == LOAD:
         if not pte & PTE_R and not (readable_if_executable and pte & PTE_X):
@@ -175,7 +175,7 @@ def walk_gstage(hart, mem, gva, gpa, access, as_access, tinst, execute_only):
         if execute_only:
             if not pte & PTE_X or not pte & PTE_U:
                 break
-        elif not _leaf_allows(pte, access, YES, NO, readable):
+        elif not leaf_allows(pte, access, YES, NO, readable):
             break
         inside = (i64(1) << (9 * level)) - 1  # page numbers inside a superpage
         if ppn & inside:
@@ -237,6 +237,7 @@ def walk_stage1(hart, mem, va, access, mode, virt, execute_only):
             access_fault(hart, access, va)
             return i64(0), i64(0)
         pte = mem.u64[offset >> 3]
+        hart.walk_table[level] = table
         if not pte & PTE_V or pte & (PTE_R | PTE_W) == PTE_W or pte & PTE_RESERVED:  # step 3
             break
         ppn = (pte >> PTE_PPN_SHIFT) & PTE_PPN
@@ -247,10 +248,10 @@ def walk_stage1(hart, mem, va, access, mode, virt, execute_only):
             level -= 1
             continue
         if execute_only:  # steps 5 and 6
-            if not _leaf_allows(pte, i64(FETCH), user, NO, NO):
+            if not leaf_allows(pte, i64(FETCH), user, NO, NO):
                 if not (may_touch_user and mode != USER and pte & PTE_U and pte & PTE_X):
                     break
-        elif not _leaf_allows(pte, access, user, may_touch_user, readable):
+        elif not leaf_allows(pte, access, user, may_touch_user, readable):
             break
         inside = (i64(1) << (9 * level)) - 1  # step 7: a superpage must be aligned
         if ppn & inside:
@@ -269,6 +270,8 @@ def walk_stage1(hart, mem, va, access, mode, virt, execute_only):
                 access_fault(hart, access, va)
                 return i64(0), i64(0)
             ram_store(hart, mem, offset, DOUBLE, pte | used)
+        hart.walk_leaf = pte | used
+        hart.walk_level = level
         page = (ppn & ~inside) | ((va >> PAGE_SHIFT) & inside)  # step 10
         return page << PAGE_SHIFT | va & ~PAGE_MASK, level
     _page_fault(hart, access, va)

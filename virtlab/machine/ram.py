@@ -17,6 +17,7 @@ from virtlab.machine.state import (
     PAGE_CODE,
     PAGE_DIRTY,
     PAGE_GUARDED,
+    PAGE_WATCHED,
     RAM_BASE,
     ROW,
     ROW_ENTRIES,
@@ -81,10 +82,12 @@ def row_of(mem, page):
 
 @njit(inner=True)
 def drop_row(mem, page):
-    """Forget all decoded instructions of a page."""
-    row = row_of(mem, page)
-    if mem.code[row + ROW_OWNER] == page + 1:
-        mem.code[row + ROW_OWNER] = 0
+    """Forget all decoded instructions of a page that has PAGE_CODE.
+
+    Whose row it is need not be asked: a page whose row is taken loses PAGE_CODE. So `mem` may be a
+    part of RAM that begins at a multiple of the number of rows, as a virtual machine's is.
+    """
+    mem.code[row_of(mem, page) + ROW_OWNER] = 0
     mem.pages[page] &= ~PAGE_CODE & 0xFF
 
 
@@ -128,7 +131,7 @@ def is_guarded(mem, offset):
 
 
 @njit(inner=True)
-def dma_written(mem, offset, n_bytes):
+def dma_written(hart, mem, offset, n_bytes):
     """Account for a device's write of any length to RAM."""
     if n_bytes <= 0:
         return
@@ -136,6 +139,8 @@ def dma_written(mem, offset, n_bytes):
         mem.pages[page] |= PAGE_DIRTY
         if mem.pages[page] & PAGE_CODE:
             drop_row(mem, page)
+        if mem.pages[page] & PAGE_WATCHED:
+            hart.watched_dma += 1
 
 
 @njit

@@ -33,7 +33,7 @@ from virtlab.machine.tlb import EMPTY, GIVEN_CONTEXTS, KEY_SHIFT
 from virtlab.machine.views import MODE_NAMES
 
 FORMAT = 2
-SETTINGS = ("ram", "append", "adue", "steps_per_tick")
+SETTINGS = ("ram", "append", "adue", "steps_per_tick", "silent_privileged")
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,7 @@ def _check(saved: Saved) -> None:
         "pc": hart.pc & 1 == 0,
         "steps": 0 <= hart.steps < 1 << 60 and 0 <= hart.idle_steps < 1 << 61,
         "clock": hart.steps_per_tick == saved.settings["steps_per_tick"],
+        "host": hart.host == 0,
         "console": hart.console_n == 0,
         "UART": 0 <= hart.uart_rx_head <= hart.uart_rx_tail <= hart.uart_rx_head + UART_RX_BYTES,
         "PLIC": not (hart.plic_pending | hart.plic_claimed) & ~ALL_SOURCES

@@ -11,7 +11,6 @@ import numpy as np
 
 from virtlab.machine.ram import forget_all_code
 from virtlab.machine.state import PAGE_DIRTY, Memory
-from virtlab.machine.tlb import mark_writable_dirty
 
 PAGE = 4096
 ZERO_PAGE = bytes(PAGE)
@@ -27,6 +26,7 @@ class Snapshot:
     console : what had been printed
     typed : what had been typed and found no room in the UART yet
     actions_done : how many recorded actions from outside had been done
+    extra : copies of what else belongs to the state, such as a hypervisor's tables
     history : how the machine came here; None in a snapshot that is itself part of a history
     """
 
@@ -38,6 +38,7 @@ class Snapshot:
     console: bytes = field(repr=False)
     typed: bytes = field(repr=False)
     actions_done: int
+    extra: tuple = field(default=(), repr=False)
     history: object = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -83,7 +84,10 @@ def first(harts, mem: Memory) -> Snapshot:
 
 
 def take(harts, mem: Memory, before: Snapshot, console, typed, actions_done: int) -> Snapshot:
-    """A snapshot of now. `before` is the snapshot last taken or restored."""
+    """A snapshot of now. `before` is the snapshot last taken or restored.
+
+    Then and after `restore` the caller calls `mark_writable_dirty` for the hart that runs.
+    """
     snapshot = Snapshot(
         steps=int(harts[0].steps),
         hart=harts.copy(),
@@ -96,7 +100,6 @@ def take(harts, mem: Memory, before: Snapshot, console, typed, actions_done: int
     )
     _clear(mem.pages)
     _clear(mem.blocks)
-    mark_writable_dirty(harts[0], mem)
     return snapshot
 
 
@@ -119,4 +122,3 @@ def restore(harts, mem: Memory, current: Snapshot, wanted: Snapshot) -> None:
     harts[:] = wanted.hart
     mem.log[:] = wanted.log
     forget_all_code(mem)
-    mark_writable_dirty(harts[0], mem)

@@ -40,6 +40,7 @@ STOP_EXIT = 3  # the guest ended the machine (finisher, SBI reset, tohost)
 STOP_IDLE = 4  # waits in WFI and nothing inside the machine can wake it
 STOP_CONSOLE = 5  # the console buffer wants to be collected
 STOP_RESET = 6  # the guest asked for a reboot
+STOP_TRAP = 7  # a trap to HS-mode, where a hypervisor waits outside the machine (hart.host)
 
 # Events that `run` can be told to stop at (bits of `watch`).
 WATCH_EXCEPTION = 1
@@ -58,7 +59,8 @@ BYTE, HALF, WORD, DOUBLE = np.int64(1), np.int64(2), np.int64(4), np.int64(8)  #
 _I = np.int64
 
 
-def _words(*names):
+def words(*names: str) -> list[tuple]:
+    """Fields of a record, a 64-bit integer each."""
     return [(name, _I) for name in names]
 
 
@@ -68,32 +70,40 @@ HART = np.dtype(
         [
             # The hart: x0..x31, and x32 into which writes to x0 are decoded.
             ("x", _I, (40,)),
-            *_words("pc", "mode", "virt"),  # reset: MACHINE, V=0
-            *_words("steps"),  # instructions attempted since reset, trapping ones too
-            *_words("idle_steps"),  # steps that WFI slept through: time has passed, nothing ran
-            *_words("not_retired"),  # steps that trapped
-            *_words("waiting"),  # 1 while the hart waits in WFI
-            *_words("reservation"),  # physical address of LR, -1: none
+            *words("pc", "mode", "virt"),  # reset: MACHINE, V=0
+            *words("steps"),  # instructions attempted since reset, trapping ones too
+            *words("idle_steps"),  # steps that WFI slept through: time has passed, nothing ran
+            *words("not_retired"),  # steps that trapped
+            *words("waiting"),  # 1 while the hart waits in WFI
+            *words("reservation"),  # physical address of LR, -1: none
             # Machine level.
-            *_words("mstatus", "misa", "medeleg", "mideleg", "mie", "mip", "mtvec"),
-            *_words("mscratch", "mepc", "mcause", "mtval", "mtval2", "mtinst"),
-            *_words("mcounteren", "mcountinhibit", "menvcfg"),
-            *_words("cycle_offset", "instret_offset"),  # mcycle = steps + idle + offset
+            *words("mstatus", "misa", "medeleg", "mideleg", "mie", "mip", "mtvec"),
+            *words("mscratch", "mepc", "mcause", "mtval", "mtval2", "mtinst"),
+            *words("mcounteren", "mcountinhibit", "menvcfg"),
+            *words("cycle_offset", "instret_offset"),  # mcycle = steps + idle + offset
             ("pmpcfg", _I, (N_PMP,)),
             ("pmpaddr", _I, (N_PMP,)),
             # Supervisor level (HS when V=0).
-            *_words("stvec", "sscratch", "sepc", "scause", "stval", "satp"),
-            *_words("scounteren", "stimecmp"),
+            *words("stvec", "sscratch", "sepc", "scause", "stval", "satp"),
+            *words("scounteren", "stimecmp"),
             # Hypervisor extension.
-            *_words("hstatus", "hedeleg", "hideleg", "hcounteren", "henvcfg", "htimedelta"),
-            *_words("htval", "htinst", "hgatp"),
-            *_words("vsstatus", "vstvec", "vsscratch", "vsepc", "vscause", "vstval"),
-            *_words("vsatp", "vstimecmp"),
+            *words("hstatus", "hedeleg", "hideleg", "hcounteren", "henvcfg", "htimedelta"),
+            *words("htval", "htinst", "hgatp"),
+            *words("vsstatus", "vstvec", "vsscratch", "vsepc", "vscause", "vstval"),
+            *words("vsatp", "vstimecmp"),
             # A fault on its way to a trap: cause + 1, or 0; and what the trap will report.
-            *_words("fault", "fault_va", "fault_gpa", "fault_tinst", "fault_gva"),
+            *words("fault", "fault_va", "fault_gpa", "fault_tinst", "fault_gva"),
+            # For a hypervisor: does it take traps to HS-mode; what LR had reserved when the last
+            # trap was taken; the tables of the last walk by level, and its leaf.
+            *words("host", "reservation_lost"),
+            ("walk_table", _I, (3,)),
+            *words("walk_leaf", "walk_level"),
+            *words("watched_dma"),  # pages with PAGE_WATCHED that devices have written
+            # The x86 lesson: 1 if some instructions fail silently in U-mode; the first that did.
+            *words("silent", "silent_count", "silent_pc", "silent_word"),
             # TLBs. A tag is the virtual page plus the context's key (see tlb.py), -1 if empty; the
             # addend turns a virtual address into an offset in RAM.
-            *_words("fetch_key", "data_key"),
+            *words("fetch_key", "data_key"),
             ("itlb_tag", _I, (N_TLB,)),
             ("itlb_add", _I, (N_TLB,)),
             ("dtlb_read", _I, (N_TLB,)),
@@ -104,28 +114,28 @@ HART = np.dtype(
             ("dtlb_level", np.int8, (N_TLB,)),
             ("context", _I, (N_CONTEXTS,)),
             # Board: RAM, time, machine options.
-            *_words("ram_bytes", "disk_bytes", "steps_per_tick", "time_offset"),
-            *_words("sbi", "adue_at_reset", "tohost", "fromhost"),
+            *words("ram_bytes", "disk_bytes", "steps_per_tick", "time_offset"),
+            *words("sbi", "adue_at_reset", "tohost", "fromhost"),
             # CLINT.
-            *_words("msip", "mtimecmp"),
+            *words("msip", "mtimecmp"),
             # PLIC: context 0 is the hart's M-mode, context 1 its S-mode.
-            *_words("plic_pending", "plic_claimed"),
+            *words("plic_pending", "plic_claimed"),
             ("plic_priority", _I, (PLIC_SOURCES,)),
             ("plic_enable", _I, (2,)),
             ("plic_threshold", _I, (2,)),
             # UART 16550.
-            *_words("uart_ier", "uart_lcr", "uart_mcr", "uart_scr", "uart_fcr", "uart_divisor"),
-            *_words("uart_thre"),  # 1: the transmitter-empty interrupt is pending
-            *_words("uart_rx_head", "uart_rx_tail"),
+            *words("uart_ier", "uart_lcr", "uart_mcr", "uart_scr", "uart_fcr", "uart_divisor"),
+            *words("uart_thre"),  # 1: the transmitter-empty interrupt is pending
+            *words("uart_rx_head", "uart_rx_tail"),
             ("uart_rx", np.uint8, (UART_RX_BYTES,)),
-            *_words("console_n"),
+            *words("console_n"),
             ("console", np.uint8, (CONSOLE_BYTES,)),
             # virtio block device.
-            *_words("blk_status", "blk_features", "blk_feature_page", "blk_driver_page"),
-            *_words("blk_interrupt", "blk_queue", "blk_queue_size", "blk_queue_ready"),
-            *_words("blk_descriptors", "blk_available", "blk_used", "blk_last_available"),
+            *words("blk_status", "blk_features", "blk_feature_page", "blk_driver_page"),
+            *words("blk_interrupt", "blk_queue", "blk_queue_size", "blk_queue_ready"),
+            *words("blk_descriptors", "blk_available", "blk_used", "blk_last_available"),
             # Run control.
-            *_words(
+            *words(
                 "horizon",
                 "first",
                 "end",
@@ -136,13 +146,13 @@ HART = np.dtype(
                 "stop_detail",
                 "exit_code",
             ),
-            *_words("n_events"),
+            *words("n_events"),
             # Counters.
             ("exceptions", _I, (64,)),
             ("interrupts", _I, (64,)),
-            *_words("data_accesses", "data_misses", "fetch_misses"),
-            *_words("walks", "walk_references", "gstage_references"),
-            *_words("device_reads", "device_writes", "disk_reads", "disk_writes", "sbi_calls"),
+            *words("data_accesses", "data_misses", "fetch_misses"),
+            *words("walks", "walk_references", "gstage_references"),
+            *words("device_reads", "device_writes", "disk_reads", "disk_writes", "sbi_calls"),
         ],
     )
 )
@@ -152,6 +162,7 @@ PAGE_DIRTY = 1  # written since the last snapshot
 PAGE_CODE = 2  # has a row of decoded instructions
 PAGE_TOHOST = 4  # holds the word through which a test program talks to its host
 PAGE_GUARDED = PAGE_CODE | PAGE_TOHOST  # stores must take the slow path
+PAGE_WATCHED = 8  # a hypervisor wants to know of devices' writes
 
 # Decoded instructions: a row a page, an entry a halfword, then the end mark and the row's owner.
 ROW_ENTRIES = 2048

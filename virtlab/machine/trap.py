@@ -6,7 +6,8 @@
         VS-mode
 
 `take_trap` is the only place where a trap changes the hart's mode, `return_from_trap` the only one
-where MRET and SRET do.
+where MRET and SRET do. With `hart.host`, HS-mode is a hypervisor outside the machine: a trap to it
+ends the run, with the CSRs as the trap has left them.
 
 Sources: Privileged ISA 20240411, "Machine Trap Delegation Registers", "Trap Entry", "Trap Return",
 "Hypervisor Trap Delegation Registers", tables "Value of mstatus/hstatus/vsstatus fields after
@@ -49,6 +50,7 @@ from virtlab.machine.state import (
     N_EVENTS,
     NO,
     STOP_EVENT,
+    STOP_TRAP,
     WATCH_EXCEPTION,
     WATCH_INTERRUPT,
     WATCH_MODE,
@@ -117,6 +119,7 @@ def take_trap(hart, mem, pc, interrupt, code, tval):
     mode = hart.mode
     virt = hart.virt
     cause = code
+    hart.reservation_lost = hart.reservation
     hart.reservation = NO_RESERVATION
     deleg, hdeleg = hart.medeleg, hart.hedeleg
     if interrupt:
@@ -159,6 +162,8 @@ def take_trap(hart, mem, pc, interrupt, code, tval):
         hart.mode = SUPERVISOR
         hart.virt = 0
         target = _vector(hart.stvec, interrupt, code)
+        if hart.host:
+            hart.stop = STOP_TRAP
     else:
         if interrupt:  # VS interrupts appear to the guest under the supervisor's numbers
             code -= 1

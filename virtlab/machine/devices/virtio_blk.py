@@ -261,7 +261,7 @@ def _serve_request(hart, mem, head):
                 n_bytes = min(length, i64(ID_BYTES))
                 for k in range(n_bytes):
                     mem.u8[at + k] = DEVICE_ID[k]
-                dma_written(mem, at, n_bytes)
+                dma_written(hart, mem, at, n_bytes)
                 written += n_bytes
             elif kind == REQUEST_IN or kind == REQUEST_OUT:
                 if position + length > hart.disk_bytes:
@@ -283,7 +283,7 @@ def _transfer(hart, mem, kind, at, position, length):
     if kind == REQUEST_IN:
         for k in range(length):
             mem.u8[at + k] = mem.disk[position + k]
-        dma_written(mem, at, length)
+        dma_written(hart, mem, at, length)
         hart.disk_reads += 1
     else:
         for k in range(length):

@@ -208,7 +208,7 @@ def _debug_console(hart, mem, function):
                 break
             mem.u8[offset + done] = np.uint8(byte)
             done += 1
-        dma_written(mem, offset, done)
+        dma_written(hart, mem, offset, done)
         uart_update(hart)
     _answer(hart, i64(SUCCESS), done)
 

@@ -1,0 +1,26 @@
+"""Five ways to run one guest, each in one file, all with the same face.
+
+    emulation              interpreted, instruction by instruction
+    trap_and_emulate       deprivileged, on shadow page tables
+
+Shared: exits (why a guest leaves, and what is answered), vcpu (the world switch), shadow (shadow
+page tables), virtual_machine (the class), view (what a handler in Python sees).
+"""
+
+from virtlab.hypervisors.emulation import Emulation
+from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.trap_and_emulate import TrapAndEmulate
+from virtlab.hypervisors.virtual_machine import Exit, ModelError, VirtualMachine
+
+TECHNIQUES = {kind.technique: kind for kind in (Emulation, TrapAndEmulate)}
+
+__all__ = [
+    "TECHNIQUES",
+    "Action",
+    "Emulation",
+    "Exit",
+    "ExitReason",
+    "ModelError",
+    "TrapAndEmulate",
+    "VirtualMachine",
+]
