@@ -74,7 +74,6 @@ EXIT_GPA = 5  # where it leads in guest physical memory, -1 if nowhere
 EXIT_DETAIL = (
     6  # PRIVILEGED, WFI: the instruction word; ECALL, HYPERCALL: a7; CALLOUT: which; MMIO:
 )
-# the instruction word
 EXIT_CAUSE = 7  # the exception that made the guest leave, -1 for none
 EXIT_MODE = 8  # the guest's own mode (virtual): 0, 1, 3, plus 4 if V=1
 EXIT_INSTRUCTIONS = 9  # instructions that the hart has executed for the guest so far
@@ -97,6 +96,7 @@ VM = np.dtype(
             *words("pending", "shown"),  # 1 between the exit and its handling; the run has stopped
             *words("reason", "pc", "gva", "gpa", "detail", "cause", "mode"),
             *words("interpret", "entered", "watch_exits", "error", "stale", "since"),
+            *words("delivered"),  # 1: emulation ended in an exception of the guest's own
             # Counters, in the order of COUNTS.
             *words("n_exits"),
             ("reasons", np.int64, (N_REASONS,)),

@@ -70,6 +70,7 @@ from virtlab.hypervisors.virtual_machine import VirtualMachine, chosen
 from virtlab.isa import encoding as e
 from virtlab.isa import op
 from virtlab.isa.decode import decode
+from virtlab.machine.execute import fetch_word
 from virtlab.machine.firmware.sbi import A7, EXT_RFENCE
 from virtlab.machine.memory import effective_mode
 from virtlab.machine.mmu import translate
@@ -140,6 +141,8 @@ def classify_exit(vm, vcpu, hart, guest):
             reason = i64(TRACE)
         else:
             reason = i64(SHADOW_PAGE_FAULT)
+        if reason == MMIO or reason == TRACE:
+            detail = fetch_word(vcpu, guest, vcpu.pc)
     describe(vm, reason, gva, gpa, detail)
 
 

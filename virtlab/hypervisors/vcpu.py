@@ -158,8 +158,12 @@ def settle_exit(vm, vcpu, hart, guest, exits, action):
     RESUME: the instruction counts; its handler has moved `pc` on. RETRY: it does not count.
     REFLECT: the exception that the hart reported is the guest's. STOP: the run ends.
     """
-    record_exit(vm, exits, vcpu, action)
+    answered = action
+    if action == RESUME and vm.delivered:
+        answered = i64(REFLECT)
+    record_exit(vm, exits, vcpu, answered)
     vm.pending = 0
+    vm.delivered = 0
     if action == REFLECT:
         vm.injections += 1
         vcpu.pc = take_exception(vcpu, guest, vm.pc, vm.cause, vm.gva)
@@ -193,5 +197,6 @@ def emulate(vm, vcpu, guest):
         vcpu.pc = take_fault(vcpu, guest, vcpu.pc)
     else:
         vcpu.pc = execute(vcpu, guest, vcpu.pc, d)
-    vm.injections += vcpu.not_retired - not_retired
+    vm.delivered = i64(vcpu.not_retired != not_retired)
+    vm.injections += vm.delivered
     return i64(RESUME)
