@@ -13,6 +13,7 @@ STEPS = (
     ("the assembler and the decoder", "_warm_isa"),
     ("the run loop of the machine", "_warm_machine"),
     ("snapshots and registers", "_warm_views"),
+    ("the hypervisors", "_warm_hypervisors"),
 )
 GUEST = "li a0, 2\nmv a1, a0\necall\n"
 
@@ -37,6 +38,20 @@ def _warm_views(state: dict) -> None:
     m.run(2, until=0x8000_0004)
     m.disassemble()
     m.csrs()
+
+
+def _warm_hypervisors(state: dict) -> None:
+    from virtlab.hypervisors import TECHNIQUES, Action, ExitReason, VirtualMachine
+
+    def answer(vcpu, _):
+        vcpu.emulate()
+        return Action.RESUME
+
+    for technique in TECHNIQUES.values():
+        vm: VirtualMachine = technique(ram="1M")
+        vm.handle(ExitReason.PRIVILEGED, answer)
+        vm.handle(ExitReason.EXCEPTION, answer)
+        vm.step(2)
 
 
 def warm(progress=None) -> float:

@@ -71,9 +71,7 @@ EXIT_REASON = 2
 EXIT_ACTION = 3
 EXIT_GVA = 4  # the address of a memory access, else 0
 EXIT_GPA = 5  # where it leads in guest physical memory, -1 if nowhere
-EXIT_DETAIL = (
-    6  # PRIVILEGED, WFI: the instruction word; ECALL, HYPERCALL: a7; CALLOUT: which; MMIO:
-)
+EXIT_DETAIL = 6  # the instruction word; of ECALL and HYPERCALL what is in a7; of CALLOUT its kind
 EXIT_CAUSE = 7  # the exception that made the guest leave, -1 for none
 EXIT_MODE = 8  # the guest's own mode (virtual): 0, 1, 3, plus 4 if V=1
 EXIT_INSTRUCTIONS = 9  # instructions that the hart has executed for the guest so far
