@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import recorded
+from recorded_exits import FakeVm
 
 from virtlab.explore import (
     Axis,
@@ -20,6 +21,12 @@ from virtlab.explore import (
     Sketch,
     Table,
     access,
+    architecture,
+    compare_cycles,
+    compare_exits,
+    exits,
+    nested_walk,
+    price_sensitivity,
     sweep,
     timeline,
     tlb_sweep,
@@ -121,6 +128,16 @@ COMPILED = {
     "access": lambda: access(),
     "sweep": lambda: sweep(lambda n: n * n, [1, 20, 300], "pages", "misses & <more>", "Misses"),
     "tlb": lambda: tlb_sweep(measured={32: 0, 256: 0, 640: 640}),
+    "architecture": lambda: architecture(FakeVm(lost=1_000)),
+    "architecture, with reasons": lambda: architecture(
+        (vm := FakeVm("hardware-assisted", 3)), vm.exits, ["because", "<b>", "{why}"]
+    ),
+    "exits": lambda: exits(FakeVm(lost=10)),
+    "no exits": lambda: exits(FakeVm(n=0)),
+    "exits compared": lambda: compare_exits({"a": FakeVm(), "b": FakeVm(seed=2), "c": machine()}),
+    "nested walk": lambda: nested_walk(),
+    "cycles compared": lambda: compare_cycles({"a": machine(), "b": FakeVm(), "c": FakeVm(n=20)}),
+    "price": lambda: price_sensitivity({"a": FakeVm(), "b": FakeVm(n=20, seed=3)}),
 }
 CHARTS = {
     "lines": Chart(

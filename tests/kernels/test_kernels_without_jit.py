@@ -12,6 +12,7 @@ import json, sys, warnings
 warnings.simplefilter("error")
 sys.path.insert(0, {str(EXPLORE)!r})
 import recorded
+from recorded_exits import FakeVm
 from virtlab import explore
 from virtlab.machine import Machine
 
@@ -23,6 +24,10 @@ figures = [
     (explore.access(), {{"switches": 3, "kind": 1}}),
     (explore.sweep(abs, [1, 2, 300], "pages", "misses", "Misses"), {{"marked": 300}}),
     (explore.tlb_sweep(), {{"stride": 3, "slots": 64}}),
+    (explore.architecture(FakeVm()), {{"shown": 7}}),
+    (explore.exits(FakeVm()), {{"width": 10_000}}),
+    (explore.compare_exits({{"a": FakeVm(), "b": FakeVm(seed=2)}}), {{"reason": 2}}),
+    (explore.nested_walk(), {{"guest": 3, "caches": 1}}),
 ]
 told = [figure.drawing(**some) for figure, values in figures for some in ({{}}, values)]
 print(json.dumps([drawing.html() for drawing in told]))
@@ -44,4 +49,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 12
+    assert len(set(compiled)) == 20

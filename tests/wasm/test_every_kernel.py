@@ -17,7 +17,17 @@ import virtlab
 from virtlab.explore.page.assets import MACHINE
 from virtlab.isa import encoding as e
 from virtlab.isa.encoding import CSR_NUMBERS
-from virtlab.kernels import access, timeline, tlb, walk, walk_view
+from virtlab.kernels import (
+    access,
+    costs,
+    exit_path,
+    exits,
+    nested_walk,
+    timeline,
+    tlb,
+    walk,
+    walk_view,
+)
 from virtlab.machine import boot
 from virtlab.machine.state import HART, RAM_BASE, ROW, ROW_OWNER, new_memory
 
@@ -134,6 +144,66 @@ def feed_window(rng):
     )
 
 
+def feed_exit_window(rng):
+    n, n_lanes = int(rng.integers(1, 400)), int(rng.integers(1, exits.MOST_LANES + 1))
+    gaps = rng.integers(0, 10 ** rng.integers(1, 6), n)
+    n_exits = i64(rng.choice([0, n]))
+    end = i64(gaps.sum() + rng.integers(0, 1000))
+    start, width = up_to(rng, end + 1), i64(rng.choice([0, 1, end // 3, end]))
+    given = gaps, rng.integers(0, n_lanes, n), n_exits, i64(n_lanes), i64(0), end, start, width
+    ticks = (zeros(exits.MOST_TICKS) for _ in range(3))
+    lanes = exits.MOST_LANES
+    return (
+        *(*given, zeros(2), zeros(1), zeros(lanes), np.zeros(lanes + 1), zeros(lanes)),
+        *(zeros(lanes, exits.MOST_MARKS), zeros(1), *ticks),
+        *(zeros(exits.MOST_ROWS) for _ in range(2)),
+    )
+
+
+def feed_exit_path(rng):
+    n, n_reasons = int(rng.integers(1, 50)), exit_path.N_REASONS
+    columns = (rng.integers(0, size, n) for size in (n_reasons, 2, 3))
+    wiring = (rng.integers(0, size, n_reasons) for size in (9, exit_path.MOST_PARTS, 3))
+    outputs = (1, exit_path.N_STATE, n_reasons, exit_path.MOST_PARTS, 3, 9, 4)
+    return *columns, i64(n), *wiring, up_to(rng, n + 2), *map(zeros, outputs)
+
+
+def feed_exit_rates(rng):
+    n = int(rng.integers(1, 7))
+    counts = rng.integers(0, 10_000, (n, exit_path.N_REASONS))
+    instructions, reason = rng.integers(1, 10**6, n), i64(rng.integers(-1, exit_path.N_REASONS))
+    return counts, instructions, reason, zeros(n), np.zeros(n), zeros(1), zeros(1)
+
+
+def feed_nested_references(rng):
+    n, rows = nested_walk.MOST_REFERENCES, nested_walk.MOST_ROWS
+    levels = up_to(rng, nested_walk.MOST_LEVELS) + 1, up_to(rng, nested_walk.MOST_LEVELS + 1)
+    outputs = (nested_walk.N_TOTALS, 1, 1, n, n, n, n, n, rows, rows)
+    return *levels, up_to(rng, 4), up_to(rng, n + 1), *map(zeros, outputs)
+
+
+def feed_cycles(rng):
+    runs, items, lists = (int(n) for n in rng.integers(1, 7, 3))
+    times = rng.integers(0, 10**6, (runs, items)).astype(np.float64)
+    cycles, groups = rng.random((lists, items)) * 1000, rng.integers(0, 5, items)
+    native = i64(rng.integers(-1, runs))
+    outputs = (np.zeros(runs) for _ in range(7))
+    return times, cycles, groups, native, up_to(rng, lists), *outputs, zeros(1), zeros(1)
+
+
+def feed_price_sweep(rng):
+    runs, prices = int(rng.integers(1, costs.MOST_RUNS + 1)), int(rng.integers(1, 7))
+    times = rng.integers(0, 10**6, (runs, prices)).astype(np.float64)
+    cycles = rng.random(prices) * 1000
+    lines = (np.zeros(costs.POINTS) for _ in range(5))
+    crossings = costs.MOST_CROSSINGS
+    return (
+        *(times, cycles, up_to(rng, prices), up_to(rng, 401), *lines, np.zeros(1), np.zeros(1)),
+        *(np.zeros(costs.MOST_RUNS), zeros(1), zeros(1)),
+        *(np.zeros(crossings), np.zeros(crossings), zeros(crossings), zeros(crossings)),
+    )
+
+
 def memory(rng):
     """The machine's arrays with some pages decoded, and all flags at random."""
     mem = new_memory(RAM_BYTES, 16, np.zeros(4096, np.uint8))
@@ -179,6 +249,15 @@ WINDOW = ", ".join(
     + ["int64[:]", "int64[:, :]"]
     + ["int64[:]"] * 8
 )
+EXIT_WINDOW = ", ".join(
+    ["int64[:]"] * 2
+    + ["int64"] * 6
+    + ["int64[:]"] * 3
+    + ["float64[:]", "int64[:]", "int64[:, :]"]
+    + ["int64[:]"] * 6
+)
+COSTS = "float64[:, :], float64[:, :], int64[:], int64, int64"
+SWEEP = "float64[:, :], float64[:], int64, int64"
 
 # path: (types, or None for those of the page's machine; how to draw arguments)
 KNOWN = {
@@ -190,6 +269,29 @@ KNOWN = {
     "virtlab.kernels.curve:read_out": (
         "int64[:], int64[:], int64, int64[:], int64[:], int64[:]",
         feed_read_out,
+    ),
+    "virtlab.kernels.comparison:exit_rates": (
+        "int64[:, :], int64[:], int64, int64[:], float64[:], int64[:], int64[:]",
+        feed_exit_rates,
+    ),
+    "virtlab.kernels.costs:cycles_by_group": (
+        ", ".join([COSTS, *["float64[:]"] * 7, "int64[:]", "int64[:]"]),
+        feed_cycles,
+    ),
+    "virtlab.kernels.costs:price_sweep": (
+        ", ".join(
+            [SWEEP, *["float64[:]"] * 8, *["int64[:]"] * 2, *["float64[:]"] * 2, *["int64[:]"] * 2]
+        ),
+        feed_price_sweep,
+    ),
+    "virtlab.kernels.exit_path:exit_path": (
+        ", ".join(["int64[:]"] * 3 + ["int64"] + ["int64[:]"] * 3 + ["int64"] + ["int64[:]"] * 7),
+        feed_exit_path,
+    ),
+    "virtlab.kernels.exits:exit_window": (EXIT_WINDOW, feed_exit_window),
+    "virtlab.kernels.nested_walk:nested_references": (
+        ", ".join(["int64"] * 4 + ["int64[:]"] * 10),
+        feed_nested_references,
     ),
     "virtlab.kernels.timeline:window": (WINDOW, feed_window),
     "virtlab.kernels.tlb:miss_curve": (

@@ -15,6 +15,11 @@
 | drive a machine by hand | `Player(m)` |
 | run five lines of assembly | `run_asm("...")` |
 | guess before a run, compare after it | `predict(...)`, `reveal(key, result)` |
+| what a hypervisor does, exit by exit | `architecture(vm)` |
+| when a guest was left, and why | `exits(vm)`, `exits_by_reason(vm)`, `exit_table(vm)` |
+| how often under each technique | `compare_exits({"bare": m, "emulation": vm, ...})` |
+| what it costs, and which price decides | `compare_cycles({...})`, `price_sensitivity({...})` |
+| a two-dimensional page walk | `nested_walk()` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -30,8 +35,13 @@ from virtlab.explore.counting import spent
 from virtlab.explore.drawing import Drawing, grouped_hex
 from virtlab.explore.explorable import Explorable, Table
 from virtlab.explore.figures.access import access
+from virtlab.explore.figures.architecture import architecture
 from virtlab.explore.figures.board import board
+from virtlab.explore.figures.comparison import compare_exits
+from virtlab.explore.figures.costs import compare_cycles, price_sensitivity
 from virtlab.explore.figures.curve import sweep, tlb_sweep
+from virtlab.explore.figures.exits import exit_table, exits, exits_by_reason
+from virtlab.explore.figures.nested_walk import nested_walk
 from virtlab.explore.figures.page_table import page_table
 from virtlab.explore.figures.registers import registers
 from virtlab.explore.figures.timeline import timeline
@@ -62,11 +72,19 @@ __all__ = [
     "Switch",
     "Table",
     "access",
+    "architecture",
     "board",
+    "compare_cycles",
+    "compare_exits",
+    "exit_table",
+    "exits",
+    "exits_by_reason",
     "grouped_hex",
     "left_out",
+    "nested_walk",
     "page_table",
     "predict",
+    "price_sensitivity",
     "registers",
     "reveal",
     "run_asm",

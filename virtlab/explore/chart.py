@@ -18,7 +18,8 @@ from virtlab.explore.template import Kind, Ref, Repeat, Template, TemplateError
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 680, 84, 660, 14, 244  # of the area that is drawn on
 BELOW = 56  # for the axis, its ticks and its name
-LEGEND, ENTRY = 24, 150  # height of the legend, width of one of its entries
+LEGEND, ENTRY = 24, 150  # height of a row of the legend, width of one of its entries at least
+SIGN, LETTER = 48, 7  # width of an entry beside its name, and of a letter, roughly
 COLOURS = ("S", "M", "U", "VS", "VU")
 DASHES = (
     ("", "solid"),
@@ -58,6 +59,7 @@ class Line:
     name : for the legend
     count : the name of a number: how many points there are; without it, all
     points : bool, every point has a dot
+    joined : bool, a line leads from point to point; without it there are the dots alone
     steps : bool, the line keeps its height until the next point
     area : bool, what lies below is filled
     """
@@ -67,6 +69,7 @@ class Line:
     name: str = ""
     count: str = ""
     points: bool = True
+    joined: bool = True
     steps: bool = False
     area: bool = False
 
@@ -230,7 +233,7 @@ class Chart:
         line = {"color": colour, "width": 2, "dash": series.dash[1]}
         line["shape"] = "hv" if one.steps else "linear"
         return trace | {
-            "mode": "lines+markers" if one.points else "lines",
+            "mode": _mode(one),
             "line": line,
             "fill": "tozeroy" if one.area else "none",
         }
@@ -346,7 +349,8 @@ class Still:
         self.titles = [title.fill(scope, labels) for title in chart.titles]
         named = [series for series in data if series.declared.name]
         self.legend = named if len(named) > 1 else []
-        top = TOP + (LEGEND if self.legend else 0)
+        self.entries = _entries(self.legend)
+        top = TOP + (self.entries[-1][1] - TOP + LEGEND if self.entries else 0)
         self.top, self.bottom = top, BOTTOM + top - TOP
         self.bars = [series for series in data if series.declared.type == "bars"]
         xs = [x for series in data for x in series.xs]
@@ -379,7 +383,8 @@ class Still:
         for series in self.data:
             if series.declared.type != "bars":
                 shapes.append(self._points(series))
-        shapes += [self._entry(n, series) for n, series in enumerate(self.legend)]
+        places = zip(self.entries, self.legend, strict=True)
+        shapes += [self._entry(x, y, series) for (x, y), series in places]
         return svg(WIDTH, self.bottom + BELOW, description, *shapes)
 
     def _axes(self) -> list[str]:
@@ -436,23 +441,45 @@ class Still:
             closed = f"{path}V{self.bottom}H{points[0][0]}Z"
             shapes += f"<path d='{closed}' class='{look} faint'/>"
         dash = f" stroke-dasharray='{series.dash[0]}'" if series.dash[0] else ""
-        shapes += f"<path d='{path}' class='curve of-{look}'{dash}/>"
-        if one.points:
+        if one.joined:
+            shapes += f"<path d='{path}' class='curve of-{look}'{dash}/>"
+        if one.points or not one.joined:
             shapes += "".join(
                 f"<circle cx='{x}' cy='{y}' r='3' class='{look}'/>" for x, y in points
             )
         return shapes
 
-    def _entry(self, n: int, series: Series) -> str:
+    def _entry(self, x: int, y: int, series: Series) -> str:
         """A piece of the series and its name, in the legend."""
-        x, y, look = LEFT + n * ENTRY, TOP, series.colour.lower()
+        look = series.colour.lower()
         words = _words(x + 32, y + 4, series.declared.name, "", "start")
         if series.declared.type == "mark":
             return f"<circle cx='{x + 12}' cy='{y}' r='8' class='ring'/>{words}"
         if series.declared.type == "bars":
             return f"<path d='M{x} {y - 6}h24v12h-24z' class='{look}'/>{words}"
+        if not series.declared.joined:
+            return f"<circle cx='{x + 12}' cy='{y}' r='3' class='{look}'/>{words}"
         dash = f" stroke-dasharray='{series.dash[0]}'" if series.dash[0] else ""
         return f"<path d='M{x} {y}h24' class='curve of-{look}'{dash}/>{words}"
+
+
+def _mode(one: Line) -> str:
+    """How plotly draws a line."""
+    if not one.joined:
+        return "markers"
+    return "lines+markers" if one.points else "lines"
+
+
+def _entries(legend: list[Series]) -> list[tuple[int, int]]:
+    """The place of each entry of the legend, which has as many rows as it takes."""
+    places, x, y = [], LEFT, TOP
+    for series in legend:
+        width = max(ENTRY, SIGN + LETTER * len(series.declared.name))
+        if x > LEFT and x + width > WIDTH:
+            x, y = LEFT, y + LEGEND
+        places.append((x, y))
+        x += width
+    return places
 
 
 def _words(x, y, text: str, look: str, anchor: str) -> str:

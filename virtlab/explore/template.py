@@ -141,6 +141,11 @@ def grouped_hex(value: int) -> str:
     return "0x" + (digits if len(digits) > 4 else f"{value:04x}")
 
 
+def braced(text: str) -> str:
+    """A text as a template that says just this."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def parse(text: str) -> tuple:
     """The nodes of a template: str, Show and Choose.
 

@@ -20,7 +20,7 @@ EXCEPTION, INTERRUPT, RETURN = range(3)
 
 
 @njit(inner=True)
-def _place(position, first, last):
+def place(position, first, last):
     """Where an instruction lies in the picture, to the nearest unit."""
     inside = min(max(position, first), last) - first
     span = last - first
@@ -32,8 +32,8 @@ def _ran(mode, since, until, first, last, instructions, n_bars, bar_from, bar_to
     """Count a stretch of one mode and draw what of it lies in the window."""
     if since < last and until > first and until > since:
         instructions[mode] += min(until, last) - max(since, first)
-        start = _place(since, first, last)
-        stop = max(_place(until, first, last), start + 1)
+        start = place(since, first, last)
+        stop = max(place(until, first, last), start + 1)
         n = n_bars[mode]
         if n > 0 and start <= bar_to[mode, n - 1]:
             bar_to[mode, n - 1] = max(bar_to[mode, n - 1], stop)
@@ -45,7 +45,7 @@ def _ran(mode, since, until, first, last, instructions, n_bars, bar_from, bar_to
 
 @njit(inner=True)
 def _mark(kind, position, first, last, n_marks, marks):
-    at = _place(position, first, last)
+    at = place(position, first, last)
     n = n_marks[kind]
     if n == 0 or marks[kind, n - 1] != at:
         marks[kind, n] = at
@@ -53,7 +53,7 @@ def _mark(kind, position, first, last, n_marks, marks):
 
 
 @njit(inner=True)
-def _scale(first, last, n_ticks, ticks, tick_at, tick_side):
+def scale(first, last, n_ticks, ticks, tick_at, tick_side):
     """Multiples of 1, 2 or 5 times a power of ten, at most MOST_TICKS of them."""
     step = i64(1)
     digit = 1
@@ -70,7 +70,7 @@ def _scale(first, last, n_ticks, ticks, tick_at, tick_side):
     n = i64(0)
     position = -(-first // step) * step
     while position <= last:
-        at = _place(position, first, last)
+        at = place(position, first, last)
         ticks[n] = position
         tick_at[n] = at
         tick_side[n] = 1
@@ -180,4 +180,4 @@ def window(
         if instructions[k] > 0:
             ran[n_ran[0]] = k
             n_ran[0] += 1
-    _scale(first, last, n_ticks, ticks, tick_at, tick_side)
+    scale(first, last, n_ticks, ticks, tick_at, tick_side)

@@ -11,7 +11,7 @@ import numpy as np
 from virtlab.explore.chart import Axis, Chart, Line, Mark
 from virtlab.explore.controls import Choice, Range
 from virtlab.explore.explorable import Explorable, Table
-from virtlab.explore.template import Repeat
+from virtlab.explore.template import Repeat, braced
 from virtlab.kernels import curve as curve_kernel
 from virtlab.kernels import tlb as tlb_kernel
 
@@ -47,7 +47,7 @@ def sweep(
     if marked is not None and marked not in values:
         raise ValueError(f"{marked} is not among the measured values of {x_name}")
     ys = [measure(value) for value in values]
-    named = {"x_name": _braced(x_name), "y_name": _braced(y_name)}
+    named = {"x_name": braced(x_name), "y_name": braced(y_name)}
     return Explorable(
         curve_kernel.read_out,
         controls=[
@@ -55,7 +55,7 @@ def sweep(
         ],
         inputs={"xs": np.array(values), "ys": np.array(ys)},
         outputs={"at_marked": ("int64", ()), "least": ("int64", ()), "most": ("int64", ())},
-        title=_braced(title) + ": {marked:,} " + named["x_name"],
+        title=braced(title) + ": {marked:,} " + named["x_name"],
         text=(
             "{{marked:,}} {x_name}: {{at_marked:,}} {y_name}. Between {{xs[0]:,}} and "
             "{{xs[{last}]:,}} {x_name} there are {{least:,}} to {{most:,}} {y_name}."
@@ -122,8 +122,3 @@ def tlb_sweep(
             Mark("pages", "here", "read out"),
         ),
     )
-
-
-def _braced(text: str) -> str:
-    """A text as a template that says just this."""
-    return text.replace("{", "{{").replace("}", "}}")

@@ -71,7 +71,7 @@ def timeline(events: Sequence, end: int, mode: str = "M") -> Explorable:
         controls.append(Choice("width", "view", options, slider=True))
     else:
         inputs["width"] = 0
-    step = _round_below(span // SLIDER_STEPS)
+    step = round_below(span // SLIDER_STEPS)
     last_start = begin + (span - 1) // step * step
     if last_start > begin:
         controls.append(Range("start", "from instruction", begin, last_start, step, begin))
@@ -162,7 +162,7 @@ def _modes_seen(events: Sequence, begin: int, end: int, mode: str) -> list[str]:
     return [name for name in MODES if name in seen]
 
 
-def _round_below(number: int) -> int:
+def round_below(number: int) -> int:
     """The largest of 1, 2, 5, 10, 20, 50, ... that is not above `number`, or 1."""
     step = 1
     for factor in (1, 2, 5):

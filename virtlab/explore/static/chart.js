@@ -5,7 +5,8 @@ import { escape, fill, fixed, parse, parseName, valueOf } from "./template.js";
 
 const WIDTH = 680, LEFT = 84, RIGHT = 660, TOP = 14, BOTTOM = 244; // of the area that is drawn on
 const BELOW = 56; // for the axis, its ticks and its name
-const LEGEND = 24, ENTRY = 150; // height of the legend, width of one of its entries
+const LEGEND = 24, ENTRY = 150; // height of a row of the legend, width of one of its entries at least
+const SIGN = 48, LETTER = 7; // width of an entry beside its name, and of a letter, roughly
 const COLOURS = ["S", "M", "U", "VS", "VU"];
 const DASHES = [["", "solid"], ["7 4", "dash"], ["2 3", "dot"], ["8 3 2 3", "dashdot"], ["12 4", "longdash"]];
 const X_TICKS = 8, Y_TICKS = 6;
@@ -111,7 +112,8 @@ export function stillOf(chart, scope, labels) {
   const data = dataOf(chart, scope);
   const named = data.filter((series) => series.declared.name);
   const legend = named.length > 1 ? named : [];
-  const top = TOP + (legend.length ? LEGEND : 0);
+  const places = entriesOf(legend);
+  const top = TOP + (places.length ? places[places.length - 1][1] - TOP + LEGEND : 0);
   const bottom = BOTTOM + top - TOP;
   const bars = data.filter((series) => series.declared.type === "bars");
   const stacks = stacksOf(chart, bars);
@@ -127,7 +129,7 @@ export function stillOf(chart, scope, labels) {
   for (const series of data) {
     if (series.declared.type !== "bars") shapes.push(pointsOf(x, y, bottom, series));
   }
-  legend.forEach((series, n) => shapes.push(entryOf(n, series)));
+  legend.forEach((series, n) => shapes.push(entryOf(...places[n], series)));
   return { width: WIDTH, height: String(bottom + BELOW), shapes };
 }
 
@@ -175,8 +177,8 @@ function pointsOf(x, y, bottom, { declared, colour, dash, xs, ys }) {
   const [[x0, y0], ...others] = points;
   const path = `M${x0} ${y0}${others.map(([px, py]) => (declared.steps ? `H${px}V${py}` : `L${px} ${py}`)).join("")}`;
   let shapes = declared.area ? `<path d='${path}V${bottom}H${x0}Z' class='${look} faint'/>` : "";
-  shapes += `<path d='${path}' class='curve of-${look}'${dashes(dash)}/>`;
-  if (declared.points) {
+  if (declared.joined) shapes += `<path d='${path}' class='curve of-${look}'${dashes(dash)}/>`;
+  if (declared.points || !declared.joined) {
     shapes += points.map(([px, py]) => `<circle cx='${px}' cy='${py}' r='3' class='${look}'/>`).join("");
   }
   return shapes;
@@ -184,12 +186,24 @@ function pointsOf(x, y, bottom, { declared, colour, dash, xs, ys }) {
 
 const dashes = ([svg]) => (svg ? ` stroke-dasharray='${svg}'` : "");
 
+// The place of each entry of the legend, which has as many rows as it takes.
+function entriesOf(legend) {
+  let x = LEFT, y = TOP;
+  return legend.map(({ declared }) => {
+    const width = Math.max(ENTRY, SIGN + LETTER * Array.from(declared.name).length);
+    if (x > LEFT && x + width > WIDTH) [x, y] = [LEFT, y + LEGEND];
+    x += width;
+    return [x - width, y];
+  });
+}
+
 // A piece of the series and its name, in the legend.
-function entryOf(n, { declared, colour, dash }) {
-  const x = LEFT + n * ENTRY, y = TOP, look = colour.toLowerCase();
+function entryOf(x, y, { declared, colour, dash }) {
+  const look = colour.toLowerCase();
   const name = words(x + 32, y + 4, declared.name, "", "start");
   if (declared.type === "mark") return `<circle cx='${x + 12}' cy='${y}' r='8' class='ring'/>${name}`;
   if (declared.type === "bars") return `<path d='M${x} ${y - 6}h24v12h-24z' class='${look}'/>${name}`;
+  if (!declared.joined) return `<circle cx='${x + 12}' cy='${y}' r='3' class='${look}'/>${name}`;
   return `<path d='M${x} ${y}h24' class='curve of-${look}'${dashes(dash)}/>${name}`;
 }
 
@@ -203,7 +217,8 @@ function traceOf({ declared, colour, dash, xs, ys }, colours) {
     return { ...trace, mode: "markers" };
   }
   const line = { color, width: 2, dash: dash[1], shape: declared.steps ? "hv" : "linear" };
-  return { ...trace, mode: declared.points ? "lines+markers" : "lines", line, fill: declared.area ? "tozeroy" : "none" };
+  const mode = !declared.joined ? "markers" : declared.points ? "lines+markers" : "lines";
+  return { ...trace, mode, line, fill: declared.area ? "tozeroy" : "none" };
 }
 
 // The chart for plotly, as chart.py makes it: { data, layout }. Colours: of the palette, by name.
