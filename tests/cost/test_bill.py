@@ -190,3 +190,8 @@ def test_other_mistakes_get_one_sentence():
         cycles_of([Exit(9, "ecall"), Exit(5, "ecall")], TRAPPED, P4)
     with pytest.raises(ValueError, match="no exit reason is named 'coffee'"):
         cycles_of([Exit(9, "coffee")], TRAPPED, P4)
+
+
+def test_what_is_checked_while_an_instruction_is_emulated_is_paid_with_the_exit():
+    checks = TRAPPED | {"memory_checks": 7, "emulated": 20, "dispatches": 20}
+    assert price(checks, P4).cycles == price(TRAPPED, P4).cycles

@@ -159,6 +159,9 @@ class PriceList(Mapping):
             )
         return PriceList(self.name, self.processor, prices, self.note)
 
+    def __repr__(self) -> str:
+        return f"PriceList({self.name}, {len(self)} prices)"
+
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.processor}", *map(str, self.values())]
         return "\n".join([*lines, self.note] if self.note else lines)

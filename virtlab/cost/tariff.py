@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from numbers import Real
 
 REASONS = (
-    *("ecall", "privileged", "shadow_page_fault", "guest_page_fault", "true_page_fault"),
+    *("none", "ecall", "privileged", "shadow_page_fault", "guest_page_fault", "true_page_fault"),
     *("trace", "mmio", "exception", "hypercall", "timer", "interrupt", "wfi", "callout"),
     *("halt", "internal_error"),
 )
@@ -64,6 +64,8 @@ DIRECT = (
     ("batched_updates", "batched_update", "paravirtual requests"),
     ("ring_requests", "ring_request", "paravirtual requests"),
 )
+# What a hypervisor checks while it emulates an instruction is paid with the exit.
+ONLY_UNDER = {"memory_checks": EMULATION}
 PAID_WITH = {
     "instructions": "hart_instructions, or on the bare machine themselves",
     "exits": "the exits by reason",
@@ -84,6 +86,8 @@ PAID_WITH = {
     "refused": "the exit that asked for it",
     "adapted": "translated_instructions",
     "gstage_fills": "exit:guest_page_fault",
+    "memory_accesses": "hart_instructions, or in an emulator memory_checks",
+    "software_walks": "the exit that led to it, or in an emulator memory_checks",
 }
 EXIT = "exit:"
 COUNTS = (*PAID_WITH, *(name for name, _, _ in DIRECT), *(EXIT + reason for reason in REASONS))
@@ -119,14 +123,14 @@ def technique_of(counts: Mapping) -> str:
         ("vmcs_accesses", HARDWARE),
         ("gstage_references", HARDWARE),
         ("hypercalls", PARAVIRT),
-        ("memory_checks", EMULATION),
     )
+    if counts.get("interpreted") and not counts.get("hart_instructions"):
+        return EMULATION
     for name, technique in told_by:
         if counts.get(name):
             return technique
-    if any(n for name, n in counts.items() if name.startswith(EXIT)):
-        return TRAP_AND_EMULATE
-    return EMULATION if counts.get("interpreted") else BARE
+    exits = any(n for name, n in counts.items() if name.startswith(EXIT))
+    return TRAP_AND_EMULATE if exits else BARE
 
 
 def exit_prices(technique: str, reason: str) -> tuple[str, ...]:
@@ -168,7 +172,11 @@ def charges(counts: Mapping, under: str | None = None) -> list[tuple[str, str, s
     exit_prices(technique, REASONS[0])
     if technique == BARE and "hart_instructions" not in counts:
         counts["hart_instructions"] = counts.get("instructions", 0)
-    due = [(name, share, price, counts[name]) for name, price, share in DIRECT if counts.get(name)]
+    due = [
+        (name, share, price, counts[name])
+        for name, price, share in DIRECT
+        if counts.get(name) and technique == ONLY_UNDER.get(name, technique)
+    ]
     exits, entries = [], {}
     for reason in REASONS:
         n = counts.get(EXIT + reason, 0)

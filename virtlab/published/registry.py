@@ -7,7 +7,7 @@ from virtlab.published.reproduction import Reproduction
 from virtlab.published.scoring import Scored
 from virtlab.published.tables import DataError
 
-MODULES = ("popek_goldberg", "walk_references")
+MODULES = ("popek_goldberg", "exits_by_generation", "walk_references")
 
 
 @functools.cache
