@@ -1,6 +1,7 @@
 """Programs to run on the machine: a teaching OS, bare programs, a benchmark, and a learner's own C.
 
     pith          a small operating system with a shell and workload programs, on its own disk
+    pith_pv       the same with its paravirtual port; its files are those that the port replaces
     hello, timer, user_mode, paging
                   one file of assembly text each, for the machine without anything on it
     integer_mix   seven small programs with translation on, for measuring a simulator's speed
@@ -62,7 +63,8 @@ def path(name: str) -> Path:
 
 def disk(name: str) -> Path | None:
     """The disk image that goes with a guest, or None if it needs no disk."""
-    return IMAGES / f"{name}.img" if _guest(name).has_disk else None
+    image = _guest(name).disk
+    return IMAGES / image if image else None
 
 
 def files(name: str) -> list[str]:

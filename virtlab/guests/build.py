@@ -10,7 +10,9 @@ Another compiler makes guests that behave the same and differ in their bytes.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from virtlab.guests import catalogue, elf, filesystem, toolchain
@@ -22,7 +24,12 @@ COMMON = ["common/text.c"]
 
 def build(compiler: str | None = None) -> dict[str, bytes]:
     """Every image, by file name."""
-    return build_pith(compiler) | build_bench(compiler) | build_bare()
+    return (
+        build_pith(compiler)
+        | build_paravirtual_pith(compiler)
+        | build_bench(compiler)
+        | build_bare()
+    )
 
 
 def build_pith(compiler: str | None) -> dict[str, bytes]:
@@ -35,6 +42,25 @@ def build_pith(compiler: str | None) -> dict[str, bytes]:
         sources = ["user/start.S", name, "user/user.c", *COMMON]
         contents[f"bin/{Path(name).stem}"] = link(sources, folder, "user/user.ld", compiler)
     return {"pith.elf": image, "pith.img": filesystem.make(contents)}
+
+
+def build_paravirtual_pith(compiler: str | None) -> dict[str, bytes]:
+    """The kernel with the files of its port laid over its own."""
+    folder = catalogue.HERE / "pith"
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in catalogue.PITH_COMMON + catalogue.PITH_KERNEL + catalogue.PITH_PARAVIRT:
+            place = Path(scratch) / ported_name(name)
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / name, place)
+        names = dict.fromkeys(map(ported_name, catalogue.PITH_KERNEL + catalogue.PITH_PARAVIRT))
+        sources = [name for name in names if name.endswith((".c", ".S"))]
+        image = link([*sources, *COMMON], Path(scratch), "kernel/kernel.ld", compiler)
+    return {"pith_pv.elf": image}
+
+
+def ported_name(name: str) -> str:
+    """Where a file of the port lies in the ported kernel: in the place of one it replaces."""
+    return name.replace("paravirt/", "kernel/")
 
 
 def build_bench(compiler: str | None) -> dict[str, bytes]:

@@ -13,11 +13,19 @@ PITH_COMMON = ["common/abi.h", "common/text.h", "common/text.c"]
 PITH_KERNEL = [
     f"kernel/{name}"
     for name in """
-    kernel.h riscv.h board.h main.c entry.S trap.c system.c process.c timer.c exec.c
+    kernel.h riscv.h page_table.h board.h main.c entry.S trap.c system.c process.c timer.c exec.c
     page.c vm.c
     file.c pipe.c fs.h fs.c block.c
     interrupts.c uart.c console.c disk.c
     device_tree.c sbi.c print.c kernel.ld
+    """.split()
+]
+# The paravirtual port: these files take the place of those of the same name, or join them.
+PITH_PARAVIRT = [
+    f"paravirt/{name}"
+    for name in """
+    paravirt.h riscv.h page_table.h board.h entry.S updates.c
+    interrupts.c uart.c disk.c device_tree.c sbi.c
     """.split()
 ]
 PITH_LIBRARY = ["user/user.h", "user/user.c", "user/start.S", "user/user.ld"]
@@ -41,7 +49,7 @@ class Guest:
 
     folder: Path
     parts: tuple[str, ...]
-    has_disk: bool = False
+    disk: str = ""  # the image that goes with it
 
     def files(self) -> list[str]:
         return list(self.parts)
@@ -53,8 +61,9 @@ GUESTS = {
     "pith": Guest(
         HERE / "pith",
         (*PITH_COMMON, *PITH_KERNEL, *PITH_LIBRARY, *PITH_PROGRAMS, *PITH_WORKLOADS),
-        has_disk=True,
+        disk="pith.img",
     ),
+    "pith_pv": Guest(HERE / "pith", tuple(PITH_PARAVIRT), disk="pith.img"),
     **{name: Guest(HERE / "bare", (f"{name}.s",)) for name in BARE},
     "integer_mix": Guest(HERE / "bench", ("integer_mix.c", "start.S", "bench.ld")),
 }

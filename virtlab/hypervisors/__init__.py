@@ -2,6 +2,7 @@
 
     emulation              interpreted, instruction by instruction
     trap_and_emulate       deprivileged, on shadow page tables
+    paravirt               ported: hypercalls, checked page tables, events and rings
 
 Shared: exits (why a guest leaves, and what is answered), vcpu (the world switch), shadow (shadow
 page tables), virtual_machine (the class), view (what a handler in Python sees).
@@ -9,10 +10,11 @@ page tables), virtual_machine (the class), view (what a handler in Python sees).
 
 from virtlab.hypervisors.emulation import Emulation
 from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.paravirt import Paravirt
 from virtlab.hypervisors.trap_and_emulate import TrapAndEmulate
 from virtlab.hypervisors.virtual_machine import Exit, ModelError, VirtualMachine
 
-TECHNIQUES = {kind.technique: kind for kind in (Emulation, TrapAndEmulate)}
+TECHNIQUES = {kind.technique: kind for kind in (Emulation, TrapAndEmulate, Paravirt)}
 
 __all__ = [
     "TECHNIQUES",
@@ -21,6 +23,7 @@ __all__ = [
     "Exit",
     "ExitReason",
     "ModelError",
+    "Paravirt",
     "TrapAndEmulate",
     "VirtualMachine",
 ]

@@ -269,7 +269,7 @@ def _serve_request(hart, mem, head):
                 elif bool(flags & DESC_WRITE) != (kind == REQUEST_IN):
                     return i64(-1)
                 else:
-                    _transfer(hart, mem, kind, at, position, length)
+                    transfer(hart, mem, kind, at, position, length)
                     position += length
                     if kind == REQUEST_IN:
                         written += length
@@ -278,7 +278,7 @@ def _serve_request(hart, mem, head):
 
 
 @njit(inner=True)
-def _transfer(hart, mem, kind, at, position, length):
+def transfer(hart, mem, kind, at, position, length):
     """Copy between RAM and disk; both ranges have been checked."""
     if kind == REQUEST_IN:
         for k in range(length):

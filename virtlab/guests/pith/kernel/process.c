@@ -104,8 +104,7 @@ static void idle(uint64_t until)
 {
     timer_stop_until(until);
     wait_for_interrupt();
-    set_csr(sstatus, SSTATUS_SIE);
-    clear_csr(sstatus, SSTATUS_SIE);
+    take_interrupts();
 }
 
 static void schedule(void)

@@ -1,6 +1,7 @@
 // The privileged architecture as a kernel in supervisor mode sees it.
 // Every instruction that only a kernel may execute is here or in entry.S: whoever moves this
-// kernel onto a hypervisor has those two files, set_pte() in vm.c and sbi.c to change.
+// kernel onto a hypervisor has those two files, page_table.h, sbi.c and the devices to change
+// (../paravirt).
 // Source: The RISC-V Instruction Set Manual, Volume II: Privileged Architecture, 20240411,
 // "Supervisor-Level ISA".
 #pragma once
@@ -81,6 +82,20 @@ static inline void flush_instructions(void) { asm volatile("fence.i" : : : "memo
 // Memory that a device reads and writes too: everything before is done before anything after.
 static inline void memory_barrier(void) { asm volatile("fence iorw, iorw" : : : "memory"); }
 static inline void wait_for_interrupt(void) { asm volatile("wfi" : : : "memory"); }
+
+// Those that are pending, here and now.
+static inline void take_interrupts(void)
+{
+    set_csr(sstatus, SSTATUS_SIE);
+    clear_csr(sstatus, SSTATUS_SIE);
+}
+
+static inline void set_trap_entry(void (*entry)(void))
+{
+    write_csr(stvec, entry);
+    write_csr(sscratch, 0);  // the kernel is running
+    write_csr(sie, SIE_TIMER | SIE_EXTERNAL);
+}
 
 // Counts at the board's own rate since power-on; timer.c knows the rate.
 static inline uint64_t time_now(void) { return read_csr(time); }

@@ -17,12 +17,7 @@ static const char *const exception_names[N_EXCEPTIONS] = {
 
 void trap_entry(void);
 
-void trap_init(void)
-{
-    write_csr(stvec, trap_entry);
-    write_csr(sscratch, 0);  // the kernel is running
-    write_csr(sie, SIE_TIMER | SIE_EXTERNAL);
-}
+void trap_init(void) { set_trap_entry(trap_entry); }
 
 static const char *name_of(uint64_t cause)
 {

@@ -32,18 +32,14 @@
 #define LEVEL_SIZE(level) (1UL << LEVEL_SHIFT(level))
 #define INDEX(va, level) ((va) >> LEVEL_SHIFT(level) & (N_ENTRIES - 1))
 
-#define PTE_PAGE(pte) ((void *)((pte) >> 10 << PAGE_SHIFT))
-#define MAKE_PTE(page, bits) ((uint64_t)(page) >> PAGE_SHIFT << 10 | (bits) | PTE_V)
 // The hart may trap at an entry without A, or at a write without D. This kernel has no use for
 // them: it sets both from the start.
 #define LEAF (PTE_A | PTE_D)
 
-extern char text_start[], text_end[], rodata_end[];  // kernel.ld
-
 static pte_t kernel_root[N_ENTRIES] __attribute__((aligned(PAGE_SIZE)));
+static pte_t *walk(pte_t *table, uint64_t va, int target_level, bool create);
 
-// The only place where the page tables change.
-static void set_pte(pte_t *pte, pte_t value) { *(volatile pte_t *)pte = value; }
+#include "page_table.h"
 
 // The entry for va in the table of that level, or 0 if there is no such table. With create,
 // missing tables on the way are made; then 0 means that memory is used up.
@@ -58,7 +54,7 @@ static pte_t *walk(pte_t *table, uint64_t va, int target_level, bool create)
             table = create ? page_alloc_zeroed() : 0;
             if (table == 0)
                 return 0;
-            set_pte(pte, MAKE_PTE(table, 0));
+            link_table(pte, table, level - 1);
         }
     }
     return &table[INDEX(va, target_level)];
@@ -79,27 +75,9 @@ static pte_t *next_page(pte_t *root, uint64_t *va, uint64_t end)
     return 0;
 }
 
-// Maps the kernel's part at its physical addresses, with the largest pages that fit.
-static void map_kernel(uint64_t start, uint64_t end, uint64_t permissions)
-{
-    while (start < end) {
-        int level = 2;
-
-        while (start % LEVEL_SIZE(level) || end - start < LEVEL_SIZE(level))
-            level--;
-        set_pte(walk(kernel_root, start, level, true),
-                MAKE_PTE(start, permissions | PTE_G | LEAF));
-        start += LEVEL_SIZE(level);
-    }
-}
-
 void vm_init(void)
 {
-    map_kernel(PLIC_BASE, PLIC_END, PTE_R | PTE_W);
-    map_kernel(UART_BASE, DISK_END, PTE_R | PTE_W);
-    map_kernel((uint64_t)text_start, (uint64_t)text_end, PTE_R | PTE_X);
-    map_kernel((uint64_t)text_end, (uint64_t)rodata_end, PTE_R);
-    map_kernel((uint64_t)rodata_end, board.ram_end, PTE_R | PTE_W);
+    map_kernel();
     switch_page_table(kernel_root);
 }
 
@@ -107,7 +85,7 @@ pte_t *vm_create(void)
 {
     pte_t *root = page_alloc();
 
-    return root ? memcpy(root, kernel_root, PAGE_SIZE) : 0;
+    return root ? begin_table(memcpy(root, kernel_root, PAGE_SIZE), 2) : 0;
 }
 
 // Gives back the pages in a range. The hart may remember them until the caller makes it forget.
@@ -133,10 +111,10 @@ void vm_destroy(pte_t *root)
         pte_t *table = PTE_PAGE(*user);
         for (int i = 0; i < N_ENTRIES; i++)
             if (table[i] & PTE_V)
-                page_free(PTE_PAGE(table[i]));
-        page_free(table);
+                unlink_table(&table[i], PTE_PAGE(table[i]));
+        unlink_table(user, table);
     }
-    page_free(root);
+    end_table(root);
 }
 
 // Maps a page where nothing is mapped, in an address space that no program is using yet.
@@ -144,7 +122,7 @@ int vm_map(pte_t *root, uint64_t va, void *page, uint64_t permissions)
 {
     pte_t *pte = walk(root, va, 0, true);
 
-    if (pte == 0 || *pte & PTE_V)
+    if (pte == 0 || get_pte(pte) & PTE_V)
         return pte ? -E_EXIST : -E_NOMEM;
     set_pte(pte, MAKE_PTE(page, permissions | PTE_U | LEAF));
     return 0;
@@ -166,7 +144,7 @@ int vm_copy(pte_t *parent, pte_t *child)
             break;
         }
         page_share(PTE_PAGE(*pte));
-        set_pte(copy, *pte);
+        set_pte(copy, get_pte(pte));
     }
     flush_all_pages();  // the parent is running, and can write no longer
     return result;
