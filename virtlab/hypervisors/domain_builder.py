@@ -30,7 +30,7 @@ from virtlab.machine.firmware.device_tree import TIMEBASE_HZ
 from virtlab.machine.loader import Image, ImageError
 from virtlab.machine.state import PAGE_DIRTY, RAM_BASE, Memory
 
-LEAST_RAM, MOST_RAM = 4 << 20, 1016 << 20  # so that the tables fit below the image
+MOST_RAM = 1016 << 20  # so that the tables fit below the image
 SECTOR_BYTES = 512
 
 

@@ -38,7 +38,6 @@ from virtlab.hypervisors.direct_paging import (
     update_tables,
 )
 from virtlab.hypervisors.domain_builder import (
-    LEAST_RAM,
     MOST_RAM,
     build_domain,
     refuse_unported,
@@ -368,11 +367,8 @@ class Paravirt(VirtualMachine):
             raise ValueError(
                 f"firmware {firmware!r}: a paravirtual guest runs none; accepted are auto and sbi."
             )
-        n_bytes = parse_ram(ram)
-        if not LEAST_RAM <= n_bytes <= MOST_RAM:
-            raise ValueError(
-                f"RAM size {ram!r} is out of range; a paravirtual guest has 4M to 1016M."
-            )
+        if parse_ram(ram) > MOST_RAM:
+            raise ValueError(f"RAM size {ram!r}: a paravirtual guest has 1016M at most.")
         self._image = None
         super().__init__(ram, firmware="sbi", **settings)
 
