@@ -26,6 +26,7 @@ from virtlab.machine.state import (
     EVENT_COLUMNS,
     N_EVENTS,
     PAGE_WATCHED,
+    STOP_TRAP,
     Memory,
     new_memory,
 )
@@ -185,11 +186,16 @@ class VirtualMachine(Machine):
                     run_hart(self._harts, *self._mem, budget)
                 else:
                     run_hart(self._physical, *self._host, budget)
-                if self._handlers:
+                # Any other end of the stretch is for `resume` to see; a look would use it up.
+                if self._handlers and self._left_by_trap():
                     reason = self._classify(*self._arguments, goal, action)
                     handler = self._handlers.get(ExitReason(reason)) if reason else None
                     if handler is not None:
                         action = self._ask(handler)
+
+    def _left_by_trap(self) -> bool:
+        vm, hart = self._vms[0], self._physical[0]
+        return bool(vm.entered and not vm.interpret and hart.stop == STOP_TRAP)
 
     def _left(self) -> int:
         if self._vms["error"][0]:
