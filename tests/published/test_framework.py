@@ -85,6 +85,14 @@ def test_no_scored_cell_is_an_input_of_its_reproduction():
         assert not inputs & scored, one.id
 
 
+def test_no_input_of_any_reproduction_is_scored_by_another():
+    inputs = {
+        key: one.id for one in reproductions().values() for s in one.inputs for key in s.cells
+    }
+    scored = {target.cell: one.id for one in reproductions().values() for target in one.targets}
+    assert not {(key, inputs[key], scored[key]) for key in set(inputs) & set(scored)}
+
+
 def test_what_is_secondary_or_remembered_is_never_scored():
     assert not {"S", "M-hi", "M-med", "M-lo"} & set(SCORED_PROVENANCE)
     for score in scores():
@@ -220,7 +228,7 @@ def test_equal_values_share_their_ranks():
 
 def test_every_miss_is_explained_and_no_explanation_is_stale():
     for one in reproductions().values():
-        found = one.scores()
+        found = scores(one.id)
         unexplained = [score.id for score in found if not score.met and not score.why]
         assert not unexplained
         used = {score.why for score in found if not score.met}

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from virtlab.published.registry import reproduction, reproductions
+from virtlab.published.registry import reproduction, reproductions, scores
 from virtlab.published.report import as_text
 from virtlab.published.tables import DataError
 
@@ -18,16 +18,15 @@ def main(arguments=None) -> int:
     parser.add_argument("id", nargs="*", help="only these reproductions, for example R0 R3")
     options = parser.parse_args(arguments)
     try:
-        wanted = [reproduction(name) for name in options.id] or list(reproductions().values())
+        wanted = [reproduction(name) for name in options.id or reproductions()]
     except DataError as problem:
         print(f"virtlab.published: {problem}", file=sys.stderr)
         return 2
-    results = [(one, one.scores()) for one in wanted]
     if options.json:
-        found = [score.as_dict() for _, scores in results for score in scores]
+        found = [score.as_dict() for one in wanted for score in scores(one.id)]
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        print(as_text(results))
+        print(as_text([(one, scores(one.id)) for one in wanted]))
     return 0
 
 

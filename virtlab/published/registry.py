@@ -7,7 +7,13 @@ from virtlab.published.reproduction import Reproduction
 from virtlab.published.scoring import Scored
 from virtlab.published.tables import DataError
 
-MODULES = ("popek_goldberg", "exits_by_generation", "walk_references")
+MODULES = (
+    "popek_goldberg",
+    "exits_by_generation",
+    "walk_references",
+    "walk_caches",
+    "walk_caches_by_stay",
+)
 
 
 @functools.cache
@@ -29,7 +35,17 @@ def reproduction(name: str) -> Reproduction:
     return reproductions()[name]
 
 
+@functools.cache
+def _scores(name: str) -> tuple[Scored, ...]:
+    """A reproduction's scores, computed once: the same inputs give the same predictions."""
+    return tuple(reproduction(name).scores())
+
+
 def scores(*names: str) -> list[Scored]:
-    """The scored cells of the reproductions `names`, or of all."""
-    wanted = [reproduction(name) for name in names] or list(reproductions().values())
-    return [cell for one in wanted for cell in one.scores()]
+    """The scored cells of the reproductions `names`, or of all.
+
+    Raises
+    ------
+    DataError : there is no such reproduction
+    """
+    return [score for name in names or reproductions() for score in _scores(name)]

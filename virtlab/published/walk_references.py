@@ -68,6 +68,15 @@ def map_page(memory, root, levels, leaf, va, pa, free):
     return i64(free)
 
 
+@njit
+def map_pages(memory, root, levels, leaf, vas, pas, free):
+    """`map_page` for each of `vas` and `pas`, arrays of int64."""
+    for k in range(vas.size):
+        if free >= 0:
+            free = map_page(memory, root, levels, leaf, vas[k], pas[k], free)
+    return i64(free)
+
+
 @njit(inner=True)
 def walk_nested(memory, root, levels, gpa, guest_level, addresses, kinds, n):
     """Translate `gpa` through the nested tables.
