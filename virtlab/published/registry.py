@@ -13,6 +13,7 @@ MODULES = (
     "walk_references",
     "walk_caches",
     "walk_caches_by_stay",
+    "paging_crossover",
 )
 
 

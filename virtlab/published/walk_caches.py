@@ -54,7 +54,7 @@ SETTINGS = (
     "pwc_nested",  # 1: it keeps nested entries too
     "nested_leaf",  # level of the nested entries that map a page
     "ntlb_entries",  # 0: no nested TLB
-    "l2_sets",
+    "l2_sets",  # a power of two
     "l2_ways",
     "pwc_hit",  # cycles, as those below
     "ntlb_hit",
@@ -94,7 +94,7 @@ def touch_line(l2, settings, address):
     """Look the line of a physical address up in the L2 cache and enter it."""
     line = address >> LINE_SHIFT
     ways = settings[L2_WAYS]
-    return touch(l2, line % settings[L2_SETS] * ways, ways, line)
+    return touch(l2, (line & (settings[L2_SETS] - 1)) * ways, ways, line)
 
 
 @njit
