@@ -52,6 +52,12 @@ def test_the_other_runs_own_prices_can_flip_the_order_too():
     assert found["trap"].flips_at == pytest.approx((price(NESTED, PRICES).cycles - 9_980) / 20)
 
 
+def test_a_weight_reads_as_a_sentence():
+    trap = sensitivity(TRAPPED, PRICES, against=NESTED)[0]
+    assert str(trap).startswith("trap: 1 % more makes the run 0.80 % dearer; the order flips at ")
+    assert str(sensitivity(TRAPPED, PRICES)[0]).endswith("dearer")
+
+
 def test_some_orders_flip_at_no_price():
     cheap, dear = {"instructions": 10}, {"instructions": 20}
     assert crossover(cheap, dear, PRICES, "instruction") == 0

@@ -14,7 +14,7 @@ other work and pays for an exit again in cold caches; a sum of mean prices knows
 from virtlab.cost.bill import Bill, Comparison, Line, compare, cycles_of, price
 from virtlab.cost.prices import Price, PriceList, complete, load, names
 from virtlab.cost.sensitivity import Weight, crossover, sensitivity, sweep
-from virtlab.cost.tariff import charges, technique_of
+from virtlab.cost.tariff import charges, counts_of, technique_of
 
 __all__ = [
     "Bill",
@@ -26,6 +26,7 @@ __all__ = [
     "charges",
     "compare",
     "complete",
+    "counts_of",
     "crossover",
     "cycles_of",
     "load",

@@ -250,6 +250,7 @@ def cycles_of(
     each = direct / end if end else 0.0
     recorded = list(exits)
     now, found = bill.cycles, []
+    paid: dict[str, float] = {}  # by one exit for a reason
     for one in reversed(recorded):
         if not 0 <= one.steps <= steps:
             raise ValueError(
@@ -257,8 +258,10 @@ def cycles_of(
                 "accepted are the exits of one run in order."
             )
         reason = getattr(one.reason, "name", str(one.reason)).lower()
-        paid = sum(prices[name].cycles for name in exit_prices(bill.technique, reason))
-        now -= (steps - one.steps) * each + paid
+        if reason not in paid:
+            names = exit_prices(bill.technique, reason)
+            paid[reason] = sum(prices[name].cycles for name in names)
+        now -= (steps - one.steps) * each + paid[reason]
         steps = one.steps
         found.append(now)
     return found[::-1]

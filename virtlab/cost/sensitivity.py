@@ -30,6 +30,10 @@ class Weight:
     n: float
     flips_at: float | None = None
 
+    def __str__(self) -> str:
+        turn = "" if self.flips_at is None else f"; the order flips at {self.flips_at:,.0f} cycles"
+        return f"{self.price}: 1 % more makes the run {self.elasticity:.2f} % dearer{turn}"
+
 
 def sensitivity(
     counts: Mapping,

@@ -93,6 +93,20 @@ EXIT = "exit:"
 COUNTS = (*PAID_WITH, *(name for name, _, _ in DIRECT), *(EXIT + reason for reason in REASONS))
 
 
+def counts_of(machine) -> dict[str, int]:
+    """The counts of any machine: `vm.counts`, or the bare Machine's counters under those names."""
+    if hasattr(machine, "counts"):
+        return machine.counts
+    counted = machine.counters
+    return {
+        "instructions": counted["steps"],
+        "walks": counted["page_walks"],
+        "walk_references": counted["walk_references"],
+        "gstage_references": counted["gstage_references"],
+        "tlb_misses": counted["tlb_misses"],
+    }
+
+
 def checked(counts: Mapping) -> dict[str, float]:
     """The counts, if they are counts.
 
