@@ -24,7 +24,7 @@ def finished(technique: str):
     if technique == "paravirt":  # which wants a kernel made for it
         kernel = guests.path("pith_pv")
         settings |= {"ram": "16M", "disk": guests.disk("pith_pv"), "append": "pgfault 8 1"}
-    kind = TECHNIQUES[technique] if technique in TECHNIQUES else Machine
+    kind = TECHNIQUES.get(technique, Machine)
     machine = kind(**settings).load(kernel)
     machine.run(1_000_000)
     assert machine.exit_code == 0
