@@ -26,6 +26,8 @@ Left out: unmodified kernels, which only hardware or emulation can run; superpag
 Source: P. Barham et al., "Xen and the Art of Virtualization", SOSP 2003.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from virtlab._jit import njit
@@ -359,6 +361,7 @@ class Paravirt(VirtualMachine):
     """
 
     technique = "paravirt"
+    hypercall_names: ClassVar = dict(enumerate(abi.HYPERCALLS))
     _resume = staticmethod(resume)
     _classify = staticmethod(classify)
 
