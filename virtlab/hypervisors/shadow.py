@@ -38,7 +38,12 @@ from virtlab.machine.mmu import leaf_allows, translate
 from virtlab.machine.pmp import pmp_allows_page
 from virtlab.machine.ram import in_ram
 from virtlab.machine.state import BYTE, NO, PAGE_DIRTY, PAGE_TOHOST, PAGE_WATCHED, RAM_BASE
-from virtlab.machine.tlb import CONTEXT_MODE_SHIFT, flush_all, flush_contexts
+from virtlab.machine.tlb import (
+    CONTEXT_MODE_SHIFT,
+    describe_context,
+    flush_all,
+    flush_contexts,
+)
 
 i64 = np.int64
 
@@ -495,7 +500,12 @@ def refill(vm, vcpu, hart, mem, guest, state, gpa):
         if state[c + C_TABLE] == 0 or state[c + C_NEST] or state[c + C_ROOT] != vcpu.satp:
             continue
         mode = state[c + C_MODE] >> CONTEXT_MODE_SHIFT & 3
-        to, _ = translate(vcpu, guest, gva, access, mode, i64(0), NO)
+        if state[c + C_MODE] != describe_context(vcpu, mode, NO, i64(e.LOAD)):
+            continue  # under another SUM or MXR the rights are others
+        environment = vcpu.menvcfg
+        vcpu.menvcfg &= ~e.ENVCFG_ADUE  # the guest has not used the page yet: no bit may show it
+        to, _ = translate(vcpu, guest, gva, access, mode, NO, NO)
+        vcpu.menvcfg = environment
         if vcpu.fault or vcpu.walk_table[0] != gpa & e.PAGE_MASK or not in_ram(vcpu, to, BYTE):
             continue
         state[CURRENT] = k

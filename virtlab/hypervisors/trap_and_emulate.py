@@ -74,7 +74,7 @@ from virtlab.machine.execute import fetch_word
 from virtlab.machine.firmware.sbi import A7, EXT_RFENCE
 from virtlab.machine.memory import effective_mode
 from virtlab.machine.mmu import translate
-from virtlab.machine.pmp import pmp_allows
+from virtlab.machine.pmp import pmp_allows_page
 from virtlab.machine.ram import in_ram
 from virtlab.machine.state import BYTE, NO, PAGE_TOHOST, PAGE_WATCHED, RAM_BASE, STOP_NONE, Memory
 from virtlab.machine.tlb import describe_context
@@ -92,7 +92,7 @@ def enter_guest(vm, vcpu, hart, mem, guest, state):
     """Prepare the next stretch of the guest; returns its length in steps."""
     length = vcpu.horizon - vcpu.steps
     data_mode, data_virt = effective_mode(vcpu)
-    if data_mode != vcpu.mode or data_virt != vcpu.virt:  # MPRV
+    if vm.interpret or data_mode != vcpu.mode or data_virt != vcpu.virt:  # MPRV
         vm.interpret = INTERPRET
         length = min(length, i64(INTERPRETED_STEPS))
         vm.interpreted += length
@@ -135,7 +135,7 @@ def classify_exit(vm, vcpu, hart, guest):
         if vcpu.fault:
             reason = i64(TRUE_PAGE_FAULT)
             gpa = i64(-1)
-        elif not in_ram(vcpu, gpa, BYTE) or not pmp_allows(vcpu, gpa, BYTE, access, vcpu.mode):
+        elif not in_ram(vcpu, gpa, BYTE) or not pmp_allows_page(vcpu, gpa, access, vcpu.mode):
             reason = i64(MMIO)
         elif access == e.STORE and guest.pages[(gpa - RAM_BASE) >> 12] & NO_STORES:
             reason = i64(TRACE)
@@ -220,7 +220,14 @@ def handle_trace(vm, vcpu, hart, mem, guest, state):
 
 @njit(inner=True)
 def handle_mmio(vm, vcpu, hart, mem, guest, state):
-    """A device's register: the virtual hart's own device answers."""
+    """A device's register: the virtual hart's own device answers.
+
+    Or a page of which PMP allows only a part. No shadow can say that, so each access is emulated,
+    and code there is interpreted.
+    """
+    if vm.cause == e.CAUSE_FETCH_PAGE:
+        vm.interpret = INTERPRET
+        return i64(RETRY)
     vm.mmio += 1
     action = emulate(vm, vcpu, guest)
     if vcpu.watched_dma:  # a device has written to a page table
