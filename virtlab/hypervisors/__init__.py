@@ -3,18 +3,23 @@
     emulation              interpreted, instruction by instruction
     trap_and_emulate       deprivileged, on shadow page tables
     paravirt               ported: hypercalls, checked page tables, events and rings
+    hardware_assisted      in VS-mode, on nested or shadow page tables
 
 Shared: exits (why a guest leaves, and what is answered), vcpu (the world switch), shadow (shadow
-page tables), virtual_machine (the class), view (what a handler in Python sees).
+page tables), gstage and vs_registers (what hardware offers), virtual_machine (the class), view
+(what a handler in Python sees).
 """
 
 from virtlab.hypervisors.emulation import Emulation
 from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.hardware_assisted import HardwareAssisted
 from virtlab.hypervisors.paravirt import Paravirt
 from virtlab.hypervisors.trap_and_emulate import TrapAndEmulate
 from virtlab.hypervisors.virtual_machine import Exit, ModelError, VirtualMachine
 
-TECHNIQUES = {kind.technique: kind for kind in (Emulation, TrapAndEmulate, Paravirt)}
+TECHNIQUES = {
+    kind.technique: kind for kind in (Emulation, TrapAndEmulate, Paravirt, HardwareAssisted)
+}
 
 __all__ = [
     "TECHNIQUES",
@@ -22,6 +27,7 @@ __all__ = [
     "Emulation",
     "Exit",
     "ExitReason",
+    "HardwareAssisted",
     "ModelError",
     "Paravirt",
     "TrapAndEmulate",

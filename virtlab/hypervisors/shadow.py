@@ -76,6 +76,7 @@ SHADOW_BITS = e.PTE_V | e.PTE_A | e.PTE_D
 ORIGIN_SHIFT = 8
 NO_TABLE = -1
 ALL_USER, AS_GUEST = 0, 1  # whether a shadow's pages belong to U-mode, or to whom the guest says
+BOTH_MODES = 0  # in C_MODE: the context serves the guest's S-mode and U-mode, AS_GUEST
 
 
 def shadow_words(ram_bytes: int) -> int:
@@ -499,8 +500,10 @@ def refill(vm, vcpu, hart, mem, guest, state, gpa):
         c = CONTEXTS + k * CONTEXT_WORDS
         if state[c + C_TABLE] == 0 or state[c + C_NEST] or state[c + C_ROOT] != vcpu.satp:
             continue
-        mode = state[c + C_MODE] >> CONTEXT_MODE_SHIFT & 3
-        if state[c + C_MODE] != describe_context(vcpu, mode, NO, i64(e.LOAD)):
+        mode, who = state[c + C_MODE] >> CONTEXT_MODE_SHIFT & 3, i64(ALL_USER)
+        if state[c + C_MODE] == BOTH_MODES:
+            mode, who = i64(e.USER) if pte & e.PTE_U else i64(e.SUPERVISOR), i64(AS_GUEST)
+        elif state[c + C_MODE] != describe_context(vcpu, mode, NO, i64(e.LOAD)):
             continue  # under another SUM or MXR the rights are others
         environment = vcpu.menvcfg
         vcpu.menvcfg &= ~e.ENVCFG_ADUE  # the guest has not used the page yet: no bit may show it
@@ -509,7 +512,7 @@ def refill(vm, vcpu, hart, mem, guest, state, gpa):
         if vcpu.fault or vcpu.walk_table[0] != gpa & e.PAGE_MASK or not in_ram(vcpu, to, BYTE):
             continue
         state[CURRENT] = k
-        if not fill_shadow(vm, vcpu, hart, mem, guest, state, gva, to, access, mode, i64(ALL_USER)):
+        if not fill_shadow(vm, vcpu, hart, mem, guest, state, gva, to, access, mode, who):
             return
     state[CURRENT] = used
 

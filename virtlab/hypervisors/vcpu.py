@@ -21,7 +21,14 @@ from virtlab._jit import njit
 from virtlab.hypervisors.exits import DIRECT, REFLECT, RESUME, STOP, record_exit
 from virtlab.isa import encoding as e
 from virtlab.machine.execute import attend, execute, fetch_decoded
-from virtlab.machine.state import STOP_BUDGET, STOP_EVENT, STOP_NONE, STOP_TRAP, Memory
+from virtlab.machine.state import (
+    STOP_BUDGET,
+    STOP_EVENT,
+    STOP_IDLE,
+    STOP_NONE,
+    STOP_TRAP,
+    Memory,
+)
 from virtlab.machine.tlb import choose_contexts
 from virtlab.machine.trap import VIRTUAL_MODE, take_exception, take_fault
 
@@ -128,8 +135,8 @@ def begin(vm, vcpu, hart, goal):
             vm.pc = vcpu.pc
             vm.cause = hart.scause
             vm.mode = vcpu.mode + VIRTUAL_MODE * vcpu.virt
-        elif hart.stop == STOP_EVENT:  # it is about to execute the instruction to stop at
-            stop = i64(STOP_EVENT)
+        elif hart.stop == STOP_EVENT or hart.stop == STOP_IDLE:  # what was waited for, or a sleep
+            stop = hart.stop
             vcpu.stop_detail = hart.stop_detail
     elif vm.interpret:
         vm.interpret = DIRECT

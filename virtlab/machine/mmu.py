@@ -291,7 +291,8 @@ def translate(hart, mem, va, access, mode, virt, execute_only):
     Returns
     -------
     pa : int64. Meaningless if hart.fault is set.
-    level : int64, level of the largest page on the way, 0 for 4 KiB or no translation
+    level : int64, of the leaf of the first stage, which is what a fence of one address names: 0 for
+        4 KiB or no translation
     """
     hart.fault = 0
     hart.fault_gva = virt
@@ -307,6 +308,5 @@ def translate(hart, mem, va, access, mode, virt, execute_only):
         if hart.fault:
             return i64(0), i64(0)
     if virt:
-        pa, glevel = walk_gstage(hart, mem, va, pa, access, access, i64(0), execute_only)
-        level = max(level, glevel)
+        pa, _ = walk_gstage(hart, mem, va, pa, access, access, i64(0), execute_only)
     return pa, level

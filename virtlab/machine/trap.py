@@ -162,8 +162,6 @@ def take_trap(hart, mem, pc, interrupt, code, tval):
         hart.mode = SUPERVISOR
         hart.virt = 0
         target = _vector(hart.stvec, interrupt, code)
-        if hart.host:
-            hart.stop = STOP_TRAP
     else:
         if interrupt:  # VS interrupts appear to the guest under the supervisor's numbers
             code -= 1
@@ -179,6 +177,8 @@ def take_trap(hart, mem, pc, interrupt, code, tval):
     if interrupt:
         kind = i64(KIND_INTERRUPT)
     _log_event(hart, mem, pc, kind, cause, tval, mode + VIRTUAL_MODE * virt)
+    if hart.host and hart.mode == SUPERVISOR and not hart.virt:
+        hart.stop = STOP_TRAP
     return target
 
 
