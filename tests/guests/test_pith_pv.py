@@ -1,4 +1,4 @@
-"""The paravirtual port of the teaching OS: what users see of it is what the unmodified one shows."""
+"""The paravirtual port of the teaching OS: its users see what those of the unmodified one see."""
 
 import importlib.util
 import json
@@ -73,7 +73,6 @@ def test_it_ends_as_on_bare_metal(our_board, pith, command):
 
 def test_nothing_has_to_be_emulated():
     vm = ended(paravirtual(command="selftest"))
-    R = ExitReason
     names = {reason.name for reason in vm.exit_counts}
     assert names == {"HYPERCALL", "ECALL", "TRUE_PAGE_FAULT", "EXCEPTION"}
     assert vm.counts["emulated"] == vm.counts["mmio"] == 0

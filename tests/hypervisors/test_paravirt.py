@@ -559,19 +559,24 @@ def random_request(rng, base: int) -> tuple[int, int, int]:
 
 def test_random_requests_never_break_the_rules(seed):
     rng = random.Random(seed)
-    host = Host()
-    caller = Caller(host=host)
-    kinds, carried_out = set(), 0
-    for _ in range(400):
-        # The batch is in a page of its own, which the requests leave alone.
-        batch = [random_request(rng, caller.base) for _ in range(rng.randrange(1, 8))]
-        result = caller.update(*batch)
-        carried_out += max(result, 0)
-        assert_isolated(caller.vm)
-        kinds |= set((caller.vm._state[PAGES:] & KIND).tolist())
-    host.assert_untouched()
-    assert kinds == {0, 1, 2, 3} and carried_out > 50
-    assert caller.vm.counts["refused"] > 100
+    kinds, carried_out, refused = set(), 0, 0
+    for _ in range(100):  # a guest may take away its own code, and so end itself
+        host = Host()
+        caller = Caller(host=host)
+        for _ in range(40):
+            # The batch is in a page of its own, which the requests leave alone.
+            batch = [random_request(rng, caller.base) for _ in range(rng.randrange(1, 8))]
+            result = caller.update(*batch)
+            carried_out += max(result, 0)
+            assert_isolated(caller.vm)
+            kinds |= set((caller.vm._state[PAGES:] & KIND).tolist())
+            if caller.vm.exit_code is not None:
+                break
+        host.assert_untouched()
+        refused += caller.vm.counts["refused"]
+        if len(kinds) == 4 and min(carried_out, refused) > 50:
+            return
+    raise AssertionError(f"too little was tried: {carried_out} done, {refused} refused, {kinds}")
 
 
 def test_random_hypercalls_never_escape(seed):
