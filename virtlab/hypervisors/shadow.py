@@ -472,7 +472,8 @@ def traced_write(vm, hart, mem, guest, state, gpa, before):
         child = (before >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT
         if 0 <= child - RAM_BASE < vm.ram_bytes:
             below = state[_frame(state, child) + F_TABLE]
-            if below & TRACED and not below & MANY:
+            here = TRACED | (level - 1) << LEVEL_SHIFT | gva  # and not, or also, elsewhere
+            if below & ~WRITES == here:
                 guest.pages[(child - RAM_BASE) >> e.PAGE_SHIFT] &= 0xFF & ~PAGE_WATCHED
                 state[_frame(state, child) + F_TABLE] = 0
 
