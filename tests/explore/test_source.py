@@ -93,5 +93,11 @@ def test_the_machine_says_what_it_leaves_out():
     drawing = left_out()
     assert drawing.rows
     assert drawing.text.startswith(f"{len(drawing.rows)} remark")
-    with pytest.raises(ValueError, match="no sub-package 'machines'"):
+    with pytest.raises(ValueError, match="no sub-package or module 'machines'"):
         left_out("machines")
+
+
+def test_a_module_says_what_it_leaves_out_under_the_same_name_as_its_package():
+    whole, alone = left_out("machine"), left_out("machine.execute")
+    assert alone.rows == tuple(row for row in whole.rows if "/execute.py" in row[1])
+    assert alone.rows

@@ -15,15 +15,19 @@ MARK = "# Model:"
 COMMENT = tokenize.COMMENT
 
 
-def departures(folder: Path) -> list[tuple[str, int, str]]:
-    """Every marked remark below `folder` as (file, line, text), in the order of files and lines."""
+def departures(place: Path) -> list[tuple[str, int, str]]:
+    """Every marked remark of a file, or of all files below a folder, as (file, line, text).
+
+    In the order of files and lines.
+    """
     found = []
-    for path in sorted(folder.rglob("*.py")):
+    top = place.parent if place.is_dir() else place.parents[1]
+    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
         text = path.read_text("utf-8")
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         comments = {token.start[0]: token.string for token in tokens if token.type == COMMENT}
         lines = text.splitlines()
-        name = path.relative_to(folder.parent).as_posix()
+        name = path.relative_to(top).as_posix()
         for number, line in enumerate(lines, 1):
             comment = comments.get(number, line).strip()
             if not comment.startswith(MARK):
@@ -41,18 +45,25 @@ def departures(folder: Path) -> list[tuple[str, int, str]]:
 
 
 def left_out(*packages: str) -> Drawing:
-    """The departures of the named sub-packages of virtlab, or of the machine and its isa.
+    """The departures of the named parts of virtlab, or of the machine and its isa.
+
+    Parameters
+    ----------
+    packages : str, sub-packages ("machine") and modules ("hypervisors.shadow")
 
     Raises
     ------
-    ValueError if there is no such sub-package.
+    ValueError if there is no such part.
     """
     packages = packages or ("isa", "machine")
     found = []
     for package in packages:
-        if not (PACKAGE / package).is_dir():
-            raise ValueError(f"virtlab has no sub-package {package!r}")
-        found += departures(PACKAGE / package)
+        place = PACKAGE.joinpath(*package.split("."))
+        if not place.is_dir():
+            place = place.with_name(place.name + ".py")
+        if not place.exists():
+            raise ValueError(f"virtlab has no sub-package or module {package!r}")
+        found += departures(place)
     text = f"{count(len(found), 'remark')} in {' and '.join(packages)} marked '{MARK}'."
     rows = tuple((remark, f"{name}, line {line}") for name, line, remark in found)
     return Drawing("What the model leaves out", text, ("departure", "where"), rows)
