@@ -4,6 +4,8 @@ The same sources give the same bytes: cells keep their ids or get them from thei
 counts begin at 1, and nothing of the moment is stored: no times, no widget state, no version of
 Python. A chapter whose cell fails, or prints to stderr, is left as it was and named.
 
+Without a FILE it also stores the page that the scores of the model make, model_against_paper.md.
+
 What a widget shows is stored as the still figure that comes with it, for the site and for readers
 who do not run the chapter.
 """
@@ -17,7 +19,10 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from virtlab.published.page import page
+
 ROOT = Path(__file__).resolve().parents[1]
+SCORES = ROOT / "book" / "model_against_paper.md"
 FOLDER = ROOT / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -96,14 +101,14 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="store nothing; fail if it differs")
     arguments = parser.parse_args()
     status = 0
-    for path in arguments.files or sorted(FOLDER.glob("*.ipynb")):
+    for path in arguments.files or [*sorted(FOLDER.glob("*.ipynb")), SCORES]:
         try:
-            text = execute(path.resolve())
+            text = page() if path.resolve() == SCORES else execute(path.resolve())
         except (ChapterError, OSError) as problem:
             print(problem, file=sys.stderr)
             status = 1
             continue
-        if text == path.read_text("utf-8"):
+        if path.is_file() and text == path.read_text("utf-8"):
             print(f"{path.name}: as stored")
         elif arguments.check:
             print(f"{path.name}: its output is not what is stored", file=sys.stderr)

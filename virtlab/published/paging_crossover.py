@@ -105,7 +105,7 @@ def crossover(
 
 
 def predict(inputs) -> dict[str, float]:
-    """By how much nested paging is faster, in per cent, at a moderate and a high rate of updates."""
+    """By how many per cent nested paging is faster, at a moderate and a high rate of updates."""
     prices = PagingPrices(
         count_references(4, 0) * inputs["l2_hit"],
         count_references(4, 4) * inputs["l2_hit"],

@@ -64,7 +64,7 @@ def as_text(results: list[tuple[Reproduction, list[Scored]]]) -> str:
             )
         for column, value in correlations(scores).items():
             lines.append(f"    rank correlation of {column}: {value:+.2f}")
-        for why, missed in _misses(scores):
+        for why, missed in misses(scores):
             lines.append("    Missed: " + ", ".join(name for name in missed))
             lines.append(f"        {why or 'not explained yet.'}")
         lines.append("")
@@ -74,7 +74,7 @@ def as_text(results: list[tuple[Reproduction, list[Scored]]]) -> str:
     return "\n".join(lines)
 
 
-def _misses(scores: list[Scored]) -> list[tuple[str, list[str]]]:
+def misses(scores: list[Scored]) -> list[tuple[str, list[str]]]:
     """Explanations and the ids of the misses that each explains."""
     found: dict[str, list[str]] = {}
     for score in scores:
