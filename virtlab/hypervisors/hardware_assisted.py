@@ -167,6 +167,7 @@ def classify_exit(vm, vcpu, hart, guest):
             gpa, _ = translate(vcpu, guest, gva, access, vcpu.mode, NO, NO)
             if vcpu.fault:
                 gpa = i64(-1)
+                vm.cause = vcpu.fault - 1  # an access fault, if the guest's table is not in RAM
             else:
                 reason = _why_not_mapped(vcpu, guest, gpa, access, i64(x.SHADOW_PAGE_FAULT))
     elif cause >= e.CAUSE_FETCH_GUEST_PAGE:

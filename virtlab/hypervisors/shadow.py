@@ -267,7 +267,7 @@ def fill_shadow(vm, vcpu, hart, mem, guest, state, gva, gpa, access, mode, who):
         level = vcpu.walk_level
         leaf = vcpu.walk_leaf
         if keeps_trace(vm) and not vcpu.virt:
-            _trace_tables(vcpu, hart, mem, guest, state, gva, level)
+            _trace_tables(vm, vcpu, hart, mem, guest, state, gva, level)
     bits = i64(SHADOW_BITS) | level << ORIGIN_SHIFT
     if who == ALL_USER:
         bits |= e.PTE_U | _rights(vcpu, leaf, mode, translates)
@@ -363,7 +363,7 @@ def _note_writer(state, gpa, gva):
 
 
 @njit(inner=True)
-def _trace_tables(vcpu, hart, mem, guest, state, gva, leaf_level):
+def _trace_tables(vm, vcpu, hart, mem, guest, state, gva, leaf_level):
     """Write-protect the tables that the guest's walk has just read."""
     for level in range(2, leaf_level - 1, -1):
         table = vcpu.walk_table[level]
@@ -376,14 +376,14 @@ def _trace_tables(vcpu, hart, mem, guest, state, gva, leaf_level):
         before = state[at + F_TABLE]
         if not before & TRACED:
             guest.pages[(table - RAM_BASE) >> e.PAGE_SHIFT] |= PAGE_WATCHED
-            protect_page(hart, mem, state, table)
+            protect_page(vm, hart, mem, state, table)
         elif (before ^ word) & ~(WRITES | MANY):
             word |= MANY
         state[at + F_TABLE] = word | before & MANY
 
 
 @njit(inner=True)
-def protect_page(hart, mem, state, gpa):
+def protect_page(vm, hart, mem, state, gpa):
     """Take the right to write to a page of the guest out of every shadow."""
     at = _frame(state, gpa) + F_WRITER
     writer = state[at]
@@ -395,7 +395,7 @@ def protect_page(hart, mem, state, gpa):
         if root == 0:
             continue
         if writer & SEVERAL_WRITERS:
-            _protect_everywhere(mem, root, gpa)
+            _protect_everywhere(mem, root, gpa + vm.host_base)
             continue
         leaf = _find_leaf(mem, root, writer & e.PAGE_MASK)
         if leaf:
@@ -407,9 +407,9 @@ def protect_page(hart, mem, state, gpa):
 
 
 @njit(inner=True)
-def _protect_everywhere(mem, root, gpa):
+def _protect_everywhere(mem, root, hpa):
     """Search the whole shadow: rare, and with some ten tables quick."""
-    page = gpa >> e.PAGE_SHIFT
+    page = hpa >> e.PAGE_SHIFT
     for i in range(512):
         if mem.u64[(root >> 3) + i] == 0:
             continue
