@@ -39,11 +39,13 @@ def test_only_pages_with_live_figures_load_their_scripts(pages):
         wanted = set()
         if "explorable" in kinds(text):
             wanted |= {"figures", "kernels-wasm"}
-        if "player" in kinds(text):
-            wanted |= {"machine", "machine-wasm", "machine-tables", "tables"}
+        if kinds(text) & {"player", "columns"}:
+            virtual = '"technique":{' in text
+            wanted |= {"virtual", "hypervisors-wasm"} if virtual else {"machine", "machine-wasm"}
+            wanted |= {"machine-tables", "tables"}
         images = {name for name in names if re.match("machine-(?!wasm$|tables$)", name)}
         assert names - images == wanted, page
-        assert not images or "player" in kinds(text), page
+        assert not images or kinds(text) & {"player", "columns"}, page
 
 
 def test_every_file_is_named_by_its_content_and_loaded_once(site, pages):

@@ -70,7 +70,9 @@ class Player:
         state = view.state_of(self.machine, stop)
         expected = {
             key: state[key] for key in ("steps", "mode", "pc", "registers", "code", "console")
-        } | {"events": [f"{at:,}: {what}" for at, what in state["events"]]}
+        }
+        for name in ("events", "exits"):
+            expected[name] = [f"{at:,}: {what}" for at, what in state.get(name, [])]
         deadline = time.monotonic() + 15
         while (shown := self.shown()) != expected or self.running():
             if time.monotonic() > deadline:
@@ -130,6 +132,16 @@ class Player:
         else:
             self.agree(stop, doing=f"run until {until}")
 
+    def go_to_an_exit(self) -> None:
+        """To the oldest exit that is listed, if there is one."""
+        listed = view.state_of(self.machine).get("exits")
+        if not listed:
+            return
+        steps, what = listed[-1]
+        self.press(f"Go to {what.partition(':')[0]}")
+        self.machine.goto(steps)
+        self.agree(doing=f"at {what}")
+
     def pause(self, before: int) -> None:
         """Pause a run, wherever it is; the twin goes there."""
         while self.shown()["steps"] == before:
@@ -181,8 +193,9 @@ def test_every_machine_goes_forward_and_back_as_in_python(visit, site):
         player.run("trap")
         player.back(100)
         player.restart()
-        for event in view.UNTIL:
+        for event in view.until_of(player.machine):
             player.run(event)
+        player.go_to_an_exit()
         player.walk("pc", "fetch")
         player.walk("sp", "store")
         player.walk("0x8000_0000", "load")

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 
 from virtlab import guests
-from virtlab.explore import view
+from virtlab.explore import recipe, view
 from virtlab.explore.chart import Axis, Bars, Chart, Line, Mark
 from virtlab.explore.controls import Choice, Range, Switch
 from virtlab.explore.explorable import Explorable, Table
@@ -27,14 +27,12 @@ RUN_STEPS = 5_000_000
 
 def machine(spec: dict) -> Machine:
     """The machine of a player's description, with everything done to it that was done."""
-    recipe = spec["recipe"]
-    settings = {key: recipe[key] for key in ("ram", "firmware", "append", "adue", "steps_per_tick")}
-    disk = guests.disk(recipe["disk"]) if recipe["disk"] else None
-    made = Machine(disk=disk, **settings)
-    if recipe["guest"]:
-        made.load(guests.path(recipe["guest"]))
+    found = spec["recipe"]
+    made = recipe.power_on(found)
+    if found["guest"]:
+        made.load(guests.path(found["guest"]))
     else:
-        made._power_on(_image(recipe["program"]))
+        made._power_on(_image(found["program"]))
     for steps, kind, where, data in spec["actions"]:
         made.goto(steps)
         made._act(kind, where, base64.b64decode(data))
@@ -55,7 +53,7 @@ def run(machine: Machine, until: str | None = None, most: int = 1 << 62):
     end = machine.steps + most
     while machine.steps < end:
         budget = min(RUN_STEPS, end - machine.steps)
-        stop = machine.run(budget, until=None if until is None else view.UNTIL[until])
+        stop = machine.run(budget, until=None if until is None else view.until_of(machine)[until])
         if stop.reason != "budget":
             return stop
     return None

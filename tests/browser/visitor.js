@@ -103,6 +103,7 @@ window.visitor = (() => {
       code: table("instructions around pc").map(([address, instruction]) => [address.replace("▶ ", ""), instruction, address.startsWith("▶")]),
       console: text(".vl-console"),
       events: [...figure.querySelectorAll("ol[aria-label^='traps and returns'] li")].map((item) => item.textContent),
+      exits: [...figure.querySelectorAll("ol.vl-exits li")].map((item) => item.textContent.replace("Go to ", "")),
     };
   };
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from virtlab import guests
 from virtlab.explore import recipe
-from virtlab.explore.page.assets import FOLDERS, MACHINE, data_script, wasm_asset
+from virtlab.explore.page.assets import (
+    FOLDERS,
+    MACHINE,
+    data_script,
+    hypervisors,
+    wasm_asset,
+)
 from virtlab.explore.page.bundle import bundle
 from virtlab.explore.page.tables import tables
 from virtlab.machine import Machine
@@ -27,10 +33,14 @@ def spec_of(html: str) -> dict:
     return json.loads(text)
 
 
-def shared_assets() -> str:
-    """The scripts with the data of a page, but for the machines' images."""
+def shared_assets(virtual: bool = False) -> str:
+    """The scripts with the data of a page, but for the machines' images.
+
+    virtual : whether there are virtual machines on the page
+    """
+    module = {"hypervisors.wasm": hypervisors()} if virtual else {"machine.wasm": MACHINE}
     given = {
-        "machine.wasm": wasm_asset(MACHINE),
+        **{name: wasm_asset(exports) for name, exports in module.items()},
         "machine.tables": recipe.machine_tables(),
         "tables": tables(),
     }
@@ -43,10 +53,12 @@ def write_page(folder: Path, *outputs: str, assets: str, before: str = "") -> st
     assets : the scripts with data, as `shared_assets` gives them
     before : JavaScript that runs before the players are mounted
     """
-    specs = [spec_of(html) for html in outputs]
+    found = [spec_of(html) for html in outputs]
+    specs = [spec for one in found for spec in one.get("columns", [one])]
     images = {spec["asset"]: spec["recipe"] for spec in specs if spec["recipe"]}
     baked = "".join(data_script(name, recipe.bake(found)) for name, found in images.items())
-    script = bundle("machine", [STATIC / "page_player.js"], FOLDERS)
+    modules = [STATIC / "page_player.js", STATIC / "virtual_machine.js"]
+    script = bundle("machine", modules, FOLDERS)
     start = "virtlab.page_player.mountPlayers(document, virtlab.assets);"
     (folder / "page.js").write_text(assets + baked + script + before + start, encoding="utf-8")
     body = "\n".join(f"<article>{html}</article>" for html in outputs)

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.hardware_assisted import PAGING
 
 ACTIONS = {
     ExitReason.ECALL: Action.REFLECT,
@@ -31,7 +32,7 @@ class FakeExit:
 class FakeVm:
     """What a figure reads of a virtual machine: `n` exits at random, `lost` counted before them."""
 
-    paging = "nested"
+    paging = PAGING["nested"]
 
     def __init__(self, technique: str = "trap-and-emulate", n: int = 300, lost: int = 0, seed=1):
         rng = random.Random(seed)

@@ -18,6 +18,7 @@ from virtlab.explore.figures.architecture import DESIGNS, FIRST_GENERATION, MOST
 from virtlab.explore.figures.costs import processors
 from virtlab.explore.figures.exit_words import REASONS, WAYS
 from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.hardware_assisted import PAGING
 from virtlab.isa.assembler import assemble
 from virtlab.machine import Machine
 
@@ -40,7 +41,7 @@ def test_each_technique_has_a_part_for_each_reason(technique):
 def test_the_first_generation_has_shadow_page_tables():
     vm = FakeVm("hardware-assisted")
     assert "G-stage" in architecture(vm).drawing().svg
-    vm.paging = "shadow"
+    vm.paging = PAGING["shadow"]
     assert "shadow" in architecture(vm).drawing().svg
 
 

@@ -26,7 +26,9 @@ from virtlab.explore import (
     compare_exits,
     exits,
     nested_walk,
+    paging_crossover,
     price_sensitivity,
+    shadow_table,
     sweep,
     timeline,
     tlb_sweep,
@@ -36,6 +38,7 @@ from virtlab.explore import (
 from virtlab.explore.page.assets import FOLDERS, kernels_of, script_text
 from virtlab.explore.page.bundle import bundle
 from virtlab.explore.palette import DARK, LIGHT
+from virtlab.hypervisors import TrapAndEmulate
 from virtlab.isa.assembler import assemble
 from virtlab.machine import Machine
 
@@ -118,6 +121,13 @@ def machine() -> Machine:
     return made
 
 
+def trapped() -> TrapAndEmulate:
+    """A virtual machine after some hidden faults."""
+    vm = TrapAndEmulate(ram="1M").load(assemble(PAGED))
+    vm.run(until=vm.symbols["done"])
+    return vm
+
+
 PLACES = {"code": 0x8000_0000, "a page": 0x1010, "nothing": 0x5000, "top": 0xFFFF_FFFF_FFFF_F000}
 CATEGORIES = ("one", "two", "three", "four", "five", "<six>")
 COMPILED = {
@@ -137,6 +147,8 @@ COMPILED = {
     "exits compared": lambda: compare_exits({"a": FakeVm(), "b": FakeVm(seed=2), "c": machine()}),
     "nested walk": lambda: nested_walk(),
     "cycles compared": lambda: compare_cycles({"a": machine(), "b": FakeVm(), "c": FakeVm(n=20)}),
+    "paging": lambda: paging_crossover(),
+    "shadow": lambda: shadow_table(vm := trapped(), vm.exits[-1]),
     "price": lambda: price_sensitivity({"a": FakeVm(), "b": FakeVm(n=20, seed=3)}),
 }
 CHARTS = {

@@ -188,7 +188,7 @@ def test_a_module_is_compiled_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "text", "sentence"),
     [
-        ("film", "{}", "kind 'film'; known are explorable and player"),
+        ("film", "{}", "kind 'film'; known are explorable, player, columns"),
         ("player", "{nonsense", "the description of a live player is no JSON"),
     ],
 )

@@ -8,7 +8,8 @@ import threading
 import pytest
 import recorded
 
-from virtlab.explore.player import METHODS, MODULES, STATIC, Player, widget_module
+from virtlab.explore.driver import METHODS
+from virtlab.explore.player import MODULES, STATIC, Player, widget_module
 from virtlab.explore.view import readable
 from virtlab.machine import Event
 
@@ -267,7 +268,7 @@ def test_a_player_takes_a_machine_or_a_source(machine):
 
 
 def test_the_front_end_calls_the_methods_that_python_answers():
-    text = (STATIC / "player.js").read_text(encoding="utf-8")
+    text = (STATIC / "controller.js").read_text(encoding="utf-8")
     for method in METHODS:
         assert f'ask("{method}"' in text
 

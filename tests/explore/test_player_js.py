@@ -8,7 +8,8 @@ from virtlab.explore.player import Player, widget_module
 pytestmark = pytest.mark.browser
 
 PRELUDE = """
-const { Controller, messageBackend, mount } = await import("/player.js");
+const { Controller, messageBackend } = await import("/controller.js");
+const { mount } = await import("/player.js");
 const { announcement, changedRegisters } = await import("/player_draw.js");
 const { stretches, timelineText } = await import("/player_timeline.js");
 

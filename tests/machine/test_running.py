@@ -509,6 +509,21 @@ def test_a_machine_without_an_image_runs_into_an_illegal_instruction():
     assert m.counters["traps"] == {"illegal instruction": 1}
 
 
+def test_a_refused_image_changes_no_memory_that_a_snapshot_would_copy():
+    m = Machine(ram="64K").load(assemble("la t0, end\nsd t0, 8(t0)\nnop\nend: j end"))
+    with pytest.raises(ValueError, match="does not fit"):
+        m.load(assemble(".zero 0x10001"))
+    end = m.symbols["end"]
+    m.step(3)
+    assert m.memory.read(end + 8, 8) == end.to_bytes(8, "little")
+    kept = m.snapshot()
+    m.step(5)
+    m.restore(kept)
+    assert m.memory.read(end + 8, 8) == end.to_bytes(8, "little")
+    assert m.goto(0).steps == 0
+    assert m.memory.read(end + 8, 8) == bytes(8)
+
+
 def test_an_image_that_is_refused_leaves_the_machine_as_it_was():
     m = machine(COUNT)
     m.run(100)

@@ -23,6 +23,8 @@ from virtlab.kernels import (
     exit_path,
     exits,
     nested_walk,
+    paging,
+    shadow_view,
     timeline,
     tlb,
     walk,
@@ -204,6 +206,24 @@ def feed_price_sweep(rng):
     )
 
 
+def feed_paging(rng):
+    shape = tuple(int(n) for n in rng.integers(1, 5, 2))
+    native, update = rng.random(shape) * 100, rng.random(shape[1]) * 5000 + 1
+    chosen = (up_to(rng, n) for n in shape)
+    lines = (np.zeros(paging.POINTS) for _ in range(3))
+    marks = (np.zeros(n) for n in (1, 1, 2, 1))
+    rates = rng.random(2) * 20
+    return *rates, *chosen, native, native * 6, update, *lines, *marks, zeros(1)
+
+
+def feed_shadow_rows(rng):
+    rows, columns = shadow_view.MOST_ROWS, shadow_view.COLUMNS
+    before = rng.integers(-1, 256, (rows, columns))
+    after = np.where(rng.random((rows, columns)) < 0.7, before, before + 1)
+    outputs = zeros(rows, columns), zeros(rows), zeros(rows), zeros(shadow_view.N_TOTALS)
+    return before, after, up_to(rng, rows + 1), up_to(rng, 2), *outputs
+
+
 def memory(rng):
     """The machine's arrays with some pages decoded, and all flags at random."""
     mem = new_memory(RAM_BYTES, 16, np.zeros(4096, np.uint8))
@@ -293,6 +313,20 @@ KNOWN = {
         ", ".join(["int64"] * 4 + ["int64[:]"] * 10),
         feed_nested_references,
     ),
+    "virtlab.kernels.paging:paging_crossover": (
+        ", ".join(
+            ["float64"] * 2
+            + ["int64"] * 2
+            + ["float64[:, :]"] * 2
+            + ["float64[:]"] * 8
+            + ["int64[:]"]
+        ),
+        feed_paging,
+    ),
+    "virtlab.kernels.shadow_view:shadow_rows": (
+        ", ".join(["int64[:, :]"] * 2 + ["int64"] * 2 + ["int64[:, :]"] + ["int64[:]"] * 3),
+        feed_shadow_rows,
+    ),
     "virtlab.kernels.timeline:window": (WINDOW, feed_window),
     "virtlab.kernels.tlb:miss_curve": (
         ", ".join(["int64[:]"] + ["int64"] * 3 + ["int64[:]"] * 4),
@@ -309,7 +343,7 @@ KNOWN = {
     ),
     "virtlab.machine.devices.uart:uart_update": (None, hart),
     "virtlab.machine.peek:peek_csr": ("virtlab.machine.state:HART, int64", feed_csr),
-    "virtlab.machine.peek:settle": (None, hart),
+    "virtlab.machine.peek:settle": ("virtlab.machine.state:HART", hart),
     "virtlab.machine.ram:forget_all_code": (None, feed_forget),
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),

@@ -13,12 +13,16 @@
 | how a count follows a parameter | `sweep(measure, values, ...)`, `tlb_sweep()` |
 | to do | call |
 | drive a machine by hand | `Player(m)` |
+| run one guest under several techniques | `SideBySide({"bare": m, "emulation": vm, ...})` |
 | run five lines of assembly | `run_asm("...")` |
 | guess before a run, compare after it | `predict(...)`, `reveal(key, result)` |
 | what a hypervisor does, exit by exit | `architecture(vm)` |
 | when a guest was left, and why | `exits(vm)`, `exits_by_reason(vm)`, `exit_table(vm)` |
+| one exit: rule, operands, page walk | `why(vm, exit)` |
 | how often under each technique | `compare_exits({"bare": m, "emulation": vm, ...})` |
 | what it costs, and which price decides | `compare_cycles({...})`, `price_sensitivity({...})` |
+| when nested paging is cheaper than shadow paging | `paging_crossover()` |
+| the guest's page table and its shadow, around an exit | `shadow_table(vm, exit)` |
 | a two-dimensional page walk | `nested_walk()` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
@@ -43,14 +47,18 @@ from virtlab.explore.figures.curve import sweep, tlb_sweep
 from virtlab.explore.figures.exits import exit_table, exits, exits_by_reason
 from virtlab.explore.figures.nested_walk import nested_walk
 from virtlab.explore.figures.page_table import page_table
+from virtlab.explore.figures.paging import paging_crossover
 from virtlab.explore.figures.registers import registers
+from virtlab.explore.figures.shadow_table import shadow_table
 from virtlab.explore.figures.timeline import timeline
 from virtlab.explore.figures.tlb import tlb
 from virtlab.explore.figures.traps import traps
 from virtlab.explore.figures.walk import walk, walks
+from virtlab.explore.figures.why import why
 from virtlab.explore.left_out import left_out
 from virtlab.explore.player import Player
 from virtlab.explore.prediction import predict, reveal
+from virtlab.explore.side_by_side import SideBySide
 from virtlab.explore.sketch import Sketch
 from virtlab.explore.snippet import run_asm
 from virtlab.explore.source import source
@@ -68,6 +76,7 @@ __all__ = [
     "Player",
     "Range",
     "Repeat",
+    "SideBySide",
     "Sketch",
     "Switch",
     "Table",
@@ -83,11 +92,13 @@ __all__ = [
     "left_out",
     "nested_walk",
     "page_table",
+    "paging_crossover",
     "predict",
     "price_sensitivity",
     "registers",
     "reveal",
     "run_asm",
+    "shadow_table",
     "source",
     "spent",
     "sweep",
@@ -97,4 +108,5 @@ __all__ = [
     "traps",
     "walk",
     "walks",
+    "why",
 ]

@@ -2,42 +2,41 @@
 
 `Player` is the Python half: it answers the messages of static/player.js, which draws. The front end
 asks for one slice of a run at a time, so a pause takes effect within a slice and the kernel stays
-free between two. JupyterLab may deliver the messages in a thread of their own while a cell is
-running; they are answered in the cells' thread, so that only one of them moves the machine.
+free between two (`driver`, `widget`).
 
 What a notebook stores of a player is the machine as it was, and how a page without Python can build
 the same one (`recipe`): there the same front end drives the machine compiled to WebAssembly. Where
 neither is there, a plain text log say, it is a still picture.
 """
 
-import asyncio
 import json
 import re
-import threading
-import weakref
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import anywidget
 import traitlets
 
 from virtlab.explore import recipe, view
 from virtlab.explore.drawing import count, grouped_hex
+from virtlab.explore.driver import SLICE, Driver, assembled
 from virtlab.explore.palette import style
+from virtlab.explore.widget import MachineWidget
 
 STATIC = Path(__file__).parent / "static"
-MODULES = ("player_timeline.js", "player_view.js", "player_draw.js", "player.js")
-SLICE = 5_000_000  # instructions, about a hundredth of a second
+MODULES = (
+    *("player_timeline.js", "player_exits.js", "player_view.js", "player_draw.js"),
+    *("controller.js", "player.js"),
+)
 EDITOR_RAM = "1M"  # of the machine for a program that a reader writes
 CONSOLE_STORED = 4_000  # characters of the console that a notebook keeps
-METHODS = ("state", "step", "back", "run", "type", "reset", "walk", "assemble")
 
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./[^"]*";\n', re.MULTILINE)
 
 
-def widget_module() -> str:
+def widget_module(modules: Sequence[str] = MODULES) -> str:
     """The front end as one ES module: a widget's module cannot import the files beside it."""
-    texts = [(STATIC / name).read_text(encoding="utf-8") for name in MODULES]
+    texts = [(STATIC / name).read_text(encoding="utf-8") for name in modules]
     return IMPORT.sub("", "\n".join(texts))
 
 
@@ -46,7 +45,7 @@ def player_style() -> str:
     return style() + (STATIC / "player.css").read_text(encoding="utf-8")
 
 
-class Player(anywidget.AnyWidget):
+class Player(Driver, MachineWidget):
     """A machine to run, pause, step and rewind.
 
     Parameters
@@ -75,87 +74,17 @@ class Player(anywidget.AnyWidget):
     def __init__(self, machine=None, slice_instructions: int = SLICE, *, source: str | None = None):
         if (machine is None) == (source is None):
             raise ValueError("a Player takes a loaded machine or a source, one of the two.")
-        super().__init__(source=source, draft=source)
         self.machine = programmed(source) if machine is None else machine
         self.slice_instructions = slice_instructions
         self._shown_steps = self.machine.steps
-        self._home = threading.current_thread()
-        self._loop = _running_loop()
-        self.on_msg(self._receive)
-        _follow_cells(self)
+        super().__init__(source=source, draft=source)
 
-    def _receive(self, widget, message: dict, buffers) -> None:
-        """Answer, in the thread that runs the notebook's cells: they move the machine too."""
-        if self._loop is None or threading.current_thread() is self._home:
-            self._answer(message)
-        else:
-            self._loop.call_soon_threadsafe(self._answer, message)
-
-    def _answer(self, message: dict) -> None:
-        self.send({"id": message.get("id")} | self.handle(message))
-
-    def handle(self, message: dict) -> dict:
-        """Answer one message of the front end.
-
-        Parameters
-        ----------
-        message : {"method": one of METHODS, "argument": what the method takes, or None}
-
-        Returns
-        -------
-        {"state": ...} as `view.state_of` describes; {"walk": ...} as `view.walk_of` does; or
-        {"error": one sentence}, of a mistake in assembly text with its "line" and "column"
-        """
-        method, argument = message.get("method"), message.get("argument")
-        if method not in METHODS:
-            return {"error": f"the player has no method {method!r}; it has {', '.join(METHODS)}"}
-        try:
-            if method == "walk":
-                return {"walk": view.walk_of(self.machine, argument["va"], argument["access"])}
-            stop = getattr(self, f"_{method}")(argument)
-            return {"state": self.state(stop)}
-        except (ValueError, TypeError, RuntimeError) as error:
-            place = {
-                name: getattr(error, name) for name in ("line", "column") if hasattr(error, name)
-            }
-            return {"error": str(error)} | place
-
-    def _state(self, argument) -> None:
-        return None
-
-    def _step(self, n: int) -> None:
-        self.machine.step(n)
-
-    def _back(self, n: int) -> None:
-        self.machine.back(min(n, self.machine.steps))
-
-    def _run(self, until: str | None):
-        if until is None:
-            return self.machine.run(self.slice_instructions)
-        if until not in view.UNTIL:
-            raise ValueError(f"{until} is no event; accepted are {', '.join(view.UNTIL)}.")
-        return self.machine.run(self.slice_instructions, until=view.UNTIL[until])
-
-    def _type(self, text: str) -> None:
-        self.machine.type(text)
-
-    def _reset(self, argument) -> None:
-        self.machine.reset()
-
-    def _assemble(self, text: str) -> None:
-        if self.source is None:
-            raise ValueError("this player has no editor; Player(source=...) makes one with it.")
-        self.machine.load(_assembled(text))
-        self.source = self.draft = text
-
-    def state(self, stop=None) -> dict:
-        """What the front end draws; `view.state_of` says what that is."""
-        self._shown_steps = self.machine.steps
-        return view.state_of(self.machine, stop)
+    def answer(self, message: dict) -> dict:
+        return self.handle(message)
 
     def moved(self) -> None:
         """Tell the front end that somebody else has moved the machine, if so."""
-        if self.machine.steps != self._shown_steps:
+        if self.has_moved:
             self.send({"moved": self.state()})
 
     def __repr__(self) -> str:
@@ -206,13 +135,7 @@ def programmed(source: str):
     """A new machine with an assembled program in it."""
     from virtlab.machine import Machine
 
-    return Machine(ram=EDITOR_RAM).load(_assembled(source))
-
-
-def _assembled(source: str):
-    from virtlab.isa.assembler import assemble
-
-    return assemble(source)
+    return Machine(ram=EDITOR_RAM).load(assembled(source))
 
 
 def live(machine, still: str, source: str | None = None, keep: bool = False) -> str:
@@ -240,32 +163,3 @@ def live(machine, still: str, source: str | None = None, keep: bool = False) -> 
         f"<style>{player_style()}</style>\n<div class='vl vl-live' data-kind='player'>"
         f"<script type='application/json'>{data}</script>{still}</div>"
     )
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop of the kernel, which runs the cells; None outside a kernel."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _follow_cells(player: Player) -> None:
-    """After each cell, let the player show where the cell has left the machine."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is None:
-        return
-    alive = weakref.ref(player)
-
-    def after_cell(result=None) -> None:
-        player = alive()
-        if player is None:
-            shell.events.unregister("post_run_cell", after_cell)
-        else:
-            player.moved()
-
-    shell.events.register("post_run_cell", after_cell)

@@ -11,6 +11,7 @@ state, that of a machine without an image; the page puts the program into it (st
 
 import base64
 import hashlib
+import inspect
 import json
 import zlib
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ import numpy as np
 
 from virtlab import guests
 from virtlab.explore import view
+from virtlab.explore.figures.exit_words import reason_words
+from virtlab.hypervisors import TECHNIQUES, HardwareAssisted, VirtualMachine, exits
+from virtlab.hypervisors.hardware_assisted import EXITS_ON, PAGING
+from virtlab.hypervisors.shadow import POLICIES
+from virtlab.hypervisors.virtual_machine import MEMORY_REASONS
 from virtlab.isa import encoding as e
 from virtlab.isa import op
 from virtlab.isa.assembler import Program
@@ -39,24 +45,32 @@ MOST_STEPS = 1_000_000_000  # a page replays these in some seconds
 class _Insides:
     """What has no public name of Machine: this is the one place that looks behind its face.
 
-    settings : firmware, ram, append, adue, steps_per_tick
+    settings : firmware, ram, append, adue, steps_per_tick, silent_privileged
+    technique : of virtlab.hypervisors, {"name", "options"}, or None for a bare machine
+    alone : whether nothing outside the record and the arrays has a part in a run: no handler in
+        Python, no host that is shared
     image, disk : what was loaded, None if nothing was; the disk's bytes as they were given
     begins : the first step that is known
     actions : what was done from outside so far
-    record, mem : the hart's record and the machine's arrays
+    record, mem : the hart's record and the machine's arrays, those of the host if it has one
+    more : a virtual machine's other arrays by name, else nothing
     """
 
     settings: dict
+    technique: dict | None
+    alone: bool
     image: Image | None
     disk: np.ndarray
     begins: int
     actions: list[Action]
     record: np.ndarray
     mem: state.Memory
+    more: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, machine: Machine) -> "_Insides":
         history = machine._history
+        virtual = isinstance(machine, VirtualMachine)
         return cls(
             settings={
                 "firmware": machine._firmware,
@@ -64,14 +78,50 @@ class _Insides:
                 "append": machine._append,
                 "adue": machine._adue,
                 "steps_per_tick": machine._steps_per_tick,
+                "silent_privileged": machine._silent,
             },
+            technique=_technique(machine),
+            alone=not virtual or not (machine._handlers or machine._shared_host),
             image=history.image,
             disk=machine._disk_source,
             begins=history.snapshots[0].steps,
             actions=history.actions[: history.done],
             record=machine._harts,
-            mem=machine._mem,
+            mem=machine._host,
+            more={
+                "physical": machine._physical,
+                "vms": machine._vms,
+                "state": machine._state,
+                "exits": machine._exits,
+            }
+            if virtual
+            else {},
         )
+
+
+# What the techniques' own settings are called, and the names of their values.
+OPTIONS = {"policy": POLICIES, "paging": PAGING}
+
+
+# The mode in which a guest's tables are walked, where it is not the guest's own.
+MODE_OF_WALKS = {"paravirt": e.USER}
+
+
+def _technique(machine: Machine) -> dict | None:
+    """How a virtual machine is made; None for a bare machine."""
+    if not isinstance(machine, VirtualMachine):
+        return None
+    parameters = inspect.signature(type(machine).__init__).parameters
+    options = {
+        option: next(name for name, value in names.items() if value == getattr(machine, option))
+        for option, names in OPTIONS.items()
+        if option in parameters
+    }
+    if isinstance(machine, HardwareAssisted):
+        options["large_pages"] = machine._large_pages
+        controls = machine._controls
+        options["exits_on"] = [name for name, bits in EXITS_ON.items() if bits in controls]
+    return {"name": machine.technique, "options": options}
 
 
 def recipe(machine: Machine) -> dict | None:
@@ -82,7 +132,8 @@ def recipe(machine: Machine) -> dict | None:
         "symbols"}; else None
     disk : name of the guest whose disk it is, or None for no disk
     firmware : "none" or "sbi"
-    ram, append, adue, steps_per_tick : the machine's settings
+    ram, append, adue, steps_per_tick, silent_privileged : the machine's settings
+    technique : None, or {"name", "options"} of a virtual machine
     """
     if not isinstance(machine, Machine):
         return None
@@ -90,9 +141,10 @@ def recipe(machine: Machine) -> dict | None:
     image, firmware = inside.image, inside.settings["firmware"]
     if image is None or not isinstance(firmware, str):
         return None
-    if inside.begins or machine.steps > MOST_STEPS:
+    if inside.begins or machine.steps > MOST_STEPS or not inside.alone:
         return None
     found = {"guest": _guest_of(image), "program": None, "disk": None} | inside.settings
+    found["technique"] = inside.technique
     found["firmware"] = boot.choose_start(firmware, image)
     if len(inside.disk):
         found["disk"] = next((name for name in guests.names() if _is_disk(name, inside.disk)), None)
@@ -144,38 +196,80 @@ def asset_name(recipe: dict) -> str:
     """The name of what `bake` makes of a recipe; programs in the same machine share it."""
     shared = {key: value for key, value in recipe.items() if key != "program"}
     digest = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
-    return f"machine-{recipe['guest'] or 'bare'}-{digest[:8]}"
+    under = f"-{recipe['technique']['name']}" if recipe["technique"] else ""
+    return f"machine-{recipe['guest'] or 'bare'}{under}-{digest[:8]}"
 
 
 def bake(recipe: dict) -> dict:
     """The machine of a recipe as it is after power-on, as JSON; of a program, all but its image.
 
     record, ram, disk : lists of [byte offset, base64 of bytes compressed as raw deflate]
-    ram_bytes, disk_bytes : sizes
+    ram_bytes, disk_bytes : sizes; of a virtual machine, `_virtual` says what there is besides
     flags : list of [page, flags] of the pages of RAM with flags
     tree : [address, bytes] of the device tree
     symbols : name to address
     """
     nothing = Program(b"", state.RAM_BASE, state.RAM_BASE, {}, [])
-    made = Machine(
-        ram=recipe["ram"],
-        firmware=recipe["firmware"],
-        disk=recipe["disk"] and guests.disk(recipe["disk"]),
-        append=recipe["append"],
-        adue=recipe["adue"],
-        steps_per_tick=recipe["steps_per_tick"],
-    ).load(guests.path(recipe["guest"]) if recipe["guest"] else nothing)
+    made = power_on(recipe).load(guests.path(recipe["guest"]) if recipe["guest"] else nothing)
     inside, tree = _Insides.of(made), made.registers["a1"]
     mem = inside.mem
     return {
         "record": _chunks(np.frombuffer(inside.record.tobytes(), np.uint8)),
         "ram": _chunks(mem.u8),
         "disk": _chunks(mem.disk),
-        "ram_bytes": len(mem.u8),
+        "ram_bytes": made.ram_bytes,
         "disk_bytes": len(mem.disk),
         "flags": [[int(k), int(mem.pages[k])] for k in np.flatnonzero(mem.pages)],
         "tree": [tree, int.from_bytes(made.memory.read(tree + 4, 4), "big")],
         "symbols": dict(made.symbols),
+    } | (_virtual(inside) if inside.technique else {})
+
+
+def power_on(recipe: dict) -> Machine:
+    """A machine of a recipe's kind with its settings and its disk, nothing loaded."""
+    technique = recipe["technique"]
+    kind = TECHNIQUES[technique["name"]] if technique else Machine
+    return kind(
+        ram=recipe["ram"],
+        firmware=recipe["firmware"],
+        disk=recipe["disk"] and guests.disk(recipe["disk"]),
+        append=recipe["append"],
+        adue=recipe["adue"],
+        steps_per_tick=recipe["steps_per_tick"],
+        silent_privileged=recipe["silent_privileged"],
+        **(technique["options"] if technique else {}),
+    )
+
+
+def _virtual(inside: _Insides) -> dict:
+    """What a page needs besides to make a virtual machine.
+
+    host_bytes : of the host's RAM, the guest's first
+    more : name -> [bytes, chunks] of the hart's record, the virtual machine's record, the state of
+        the technique, and the log of exits
+    technique : its name, and the constants that the page shares with virtlab.hypervisors
+    """
+    columns = _constants(exits, "EXIT_")
+    return {
+        "host_bytes": len(inside.mem.u8),
+        "more": {
+            name: [array.nbytes, _chunks(np.frombuffer(array.tobytes(), np.uint8))]
+            for name, array in inside.more.items()
+        },
+        "technique": {
+            "name": inside.technique["name"],
+            "resume": f"resume {inside.technique['name']}",
+            "handle": exits.HANDLE,
+            "mode": MODE_OF_WALKS.get(inside.technique["name"]),
+            "page_watched": state.PAGE_WATCHED,
+            "n_exits": exits.N_EXITS,
+            "column": columns,
+            "until": {view.EXIT: [0, view.AN_EXIT]},
+            "reasons": [reason_words(reason) for reason in exits.ExitReason],
+            "memory_reasons": [int(reason) for reason in MEMORY_REASONS],
+            "answers": {str(action): words for action, words in view.ANSWERS.items()},
+            "shown": {"exits": view.EXITS_SHOWN, "drawn": view.EXITS_DRAWN},
+        },
     }
 
 

@@ -7,7 +7,11 @@ runs both and compares.
 import re
 
 from virtlab.explore.drawing import count, grouped_hex
+from virtlab.explore.figures.exit_words import reason_words
 from virtlab.explore.figures.timeline import describe
+from virtlab.hypervisors import exits as x
+from virtlab.hypervisors.exits import ExitReason
+from virtlab.hypervisors.virtual_machine import MEMORY_REASONS
 from virtlab.machine import Event
 from virtlab.machine.views import KINDS
 from virtlab.machine.walk import ACCESSES
@@ -24,6 +28,17 @@ UNTIL = {
     "return": Event.RETURN,
     "mode": Event.MODE,
     "idle": Event.IDLE,
+}
+EXIT = "exit"  # what a virtual machine can be told to stop at besides
+AN_EXIT = "an exit"  # how its stop is called
+EXITS_SHOWN = 40  # in words
+EXITS_DRAWN = 200  # in the timeline
+ANSWERS = {
+    x.HANDLE: "not handled yet",
+    x.RESUME: "done",
+    x.RETRY: "to be tried again",
+    x.REFLECT: "delivered to the guest",
+    x.STOP: "the run stops",
 }
 STAGES = {"S": "", "VS": "VS-stage ", "G": "G-stage "}
 ADDRESS_BITS = (1 << 64) - 1
@@ -55,6 +70,8 @@ def state_of(machine, stop=None) -> dict:
     trace : for the timeline, list of [instruction, index in KINDS, mode before, mode after],
         oldest first
     since : the instruction from which on `trace` is complete
+
+    A virtual machine's has also what `exits_of` gives.
     """
     trace = machine.last_events(EVENTS_DRAWN)
     return {
@@ -78,12 +95,51 @@ def state_of(machine, stop=None) -> dict:
             for event in trace
         ],
         "since": trace[0].steps if len(trace) == EVENTS_DRAWN else 0,
+    } | (exits_of(machine) if getattr(machine, "technique", "") else {})
+
+
+def until_of(machine) -> dict:
+    """What a player can tell this machine to stop at, by the front end's names."""
+    return UNTIL | ({EXIT: ExitReason} if getattr(machine, "technique", "") else {})
+
+
+def exits_of(vm) -> dict:
+    """What a player draws of a virtual machine's exits.
+
+    technique : str
+    n_exits : int, since power-on
+    exit_counts : list of [reason in words, exits], those that occurred
+    exits : list of [instruction, what happened], newest first
+    exit_trace : list of the instructions of the last EXITS_DRAWN exits, oldest first
+    """
+    n, log = vm.n_exits, vm.exit_log[-EXITS_DRAWN:]
+    numbered = list(enumerate(log, n - len(log)))
+    return {
+        "technique": vm.technique,
+        "n_exits": n,
+        "exit_counts": [[reason_words(reason), k] for reason, k in vm.exit_counts.items()],
+        "exits": [
+            [int(row[x.EXIT_STEPS]), describe_exit(number, row)]
+            for number, row in reversed(numbered[-EXITS_SHOWN:])
+        ],
+        "exit_trace": log[:, x.EXIT_STEPS].tolist(),
     }
+
+
+def describe_exit(number: int, row) -> str:
+    """An exit in words. row : its row of the exit log, see virtlab.hypervisors.exits."""
+    reason, gva = int(row[x.EXIT_REASON]), int(row[x.EXIT_GVA]) & ADDRESS_BITS
+    at = f" at {grouped_hex(gva)}" if reason in MEMORY_REASONS else ""
+    pc = grouped_hex(int(row[x.EXIT_PC]) & ADDRESS_BITS)
+    answer = ANSWERS[int(row[x.EXIT_ACTION])]
+    return f"exit {number:,}: {reason_words(reason)}{at}, pc {pc}, {answer}"
 
 
 def _sentence(machine, stop) -> str:
     """Why a run stopped, or else where the machine is."""
-    if stop and stop.reason == "until":
+    if stop and stop.reason == "until" and stop.detail == AN_EXIT:
+        what = _on_hand(machine.exit_on_hand)
+    elif stop and stop.reason == "until":
         idle = stop.detail == Event.IDLE.value
         what = stop.detail if idle else describe(machine.last_events(1)[0])
     elif stop and stop.reason != "budget":
@@ -91,6 +147,11 @@ def _sentence(machine, stop) -> str:
     else:  # between two slices: the reader has paused
         return _where(machine)
     return what[0].upper() + what[1:] + "."
+
+
+def _on_hand(exit) -> str:
+    row = {x.EXIT_REASON: exit.reason, x.EXIT_GVA: exit.gva or 0, x.EXIT_PC: exit.pc}
+    return describe_exit(exit.number, row | {x.EXIT_ACTION: exit.action})
 
 
 def _where(machine) -> str:

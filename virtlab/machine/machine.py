@@ -137,6 +137,15 @@ class Machine:
         return self._power_on(self._history.image)
 
     def _power_on(self, image: Image | None) -> "Machine":
+        before = self.__dict__.copy()
+        try:
+            return self._switch_on(image)
+        except Exception:  # the image is refused, and the machine is as it was
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _switch_on(self, image: Image | None) -> "Machine":
         mem = self._new_memory()
         harts = boot.new_hart()
         self._running = harts

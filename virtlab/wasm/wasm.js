@@ -93,6 +93,14 @@ export class WasmArray {
     return new Uint8Array(this.instance.memory.buffer, this.pointer, n);
   }
 
+  // The first `n` elements of a one-dimensional array, as an array.
+  first(n) {
+    if (this.shape.length !== 1 || !(n >= 0 && n <= this.length)) {
+      throw new RangeError(`an array of shape [${this.shape}] has no first ${n} elements.`);
+    }
+    return new WasmArray(this.instance, this.dtype, this.pointer, [n]);
+  }
+
   // The same bytes as a one-dimensional array of another type.
   as(dtype) {
     const n = (this.length * elementBytes(this.instance, this.dtype)) / elementBytes(this.instance, dtype);
@@ -209,6 +217,14 @@ export class Instance {
     if (!declared) throw new RangeError(`this module has no function ${name}.`);
     const result = this.exports[name](...this.flat(name, declared.params, args));
     return (RESULT[declared.result_dtype] ?? ((value) => value))(result);
+  }
+
+  // An export with its first arguments given once, for those who call it often: a function of the
+  // others, which are numbers as WebAssembly takes them. The result is WebAssembly's as well.
+  bound(name, ...first) {
+    const { params } = this.manifest.functions[name];
+    const given = this.flat(name, params.slice(0, first.length), first);
+    return (...others) => this.exports[name](...given, ...others);
   }
 
   flat(name, params, args) {

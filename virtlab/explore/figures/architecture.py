@@ -21,6 +21,7 @@ from virtlab.explore.figures.exit_words import (
     WAYS,
     Recorded,
     from_programs,
+    has_shadow_tables,
     reason_words,
 )
 from virtlab.explore.sketch import Sketch
@@ -197,7 +198,7 @@ def technique_of(vm) -> str:
             f"{vm!r} runs under no technique of virtlab.hypervisors; those are "
             f"{', '.join(name for name in DESIGNS if name != FIRST_GENERATION)}"
         )
-    if name == "hardware-assisted" and getattr(vm, "paging", "nested") == "shadow":
+    if name == "hardware-assisted" and has_shadow_tables(vm):
         return FIRST_GENERATION
     return name
 

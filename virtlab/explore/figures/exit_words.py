@@ -5,10 +5,12 @@ A figure takes what a `virtlab.hypervisors` machine has recorded: `exits`, of wh
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from virtlab.explore.controls import signed
 from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.hardware_assisted import PAGING
 
 REASONS = {
     ExitReason.NONE: "none",
@@ -37,6 +39,7 @@ WAYS = {
     Action.STOP: "the run stops",
 }
 
+MOST_EXITS = 1_000  # that one instruction may take before the one that is asked for
 USER_MODES = ("U", "VU")
 
 
@@ -48,6 +51,38 @@ def reason_words(reason: int) -> str:
 def from_programs(exit) -> bool:
     """Whether the guest was running a program, not its kernel, when it left."""
     return exit.mode in USER_MODES
+
+
+def has_shadow_tables(vm) -> bool:
+    """Whether the hart translates the guest's addresses with shadow page tables."""
+    technique = getattr(vm, "technique", "")
+    if technique == "hardware-assisted":
+        return vm.paging == PAGING["shadow"]
+    return technique in ("trap-and-emulate", "binary-translation")
+
+
+@contextmanager
+def standing_at(vm, exit):
+    """Within it the machine stands at one of its exits, not yet handled; then where it was before.
+
+    Raises
+    ------
+    ValueError if the machine keeps no past, or what it does from now on is another run
+    """
+    here = vm.steps
+    vm.goto(exit.steps)
+    try:
+        on_hand = vm.exit_on_hand
+        for _ in range(MOST_EXITS):
+            if on_hand is not None and on_hand.number >= exit.number:
+                break
+            vm.run(1, until=ExitReason)
+            on_hand = vm.exit_on_hand
+        if on_hand is None or (on_hand.number, on_hand.pc) != (exit.number, exit.pc):
+            raise ValueError(f"{exit} does not come again when the machine goes back to it")
+        yield
+    finally:
+        vm.goto(here)
 
 
 @dataclass(frozen=True)

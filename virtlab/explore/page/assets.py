@@ -7,13 +7,16 @@ call for, and nothing else, as classic scripts that set `virtlab.assets[NAME]`:
 kernels.wasm   the kernels of the page's explorables, {"manifest", "data"}; a module a page is
                lighter than one for the book: most figures call one small function
 machine.wasm   the machine, where a page has a player, {"manifest", "data"}
+hypervisors.wasm  the machine and every technique of virtlab.hypervisors, in its place where a page
+               has a virtual machine
 tables         the instruction set's tables (see tables.py)
 machine.tables the machine's constants (see recipe.py)
 machine-...    a machine after power-on, one for each recipe (see recipe.py)
 
-then the scripts that draw (figures.js, machine.js; see bundle.py), which load plotly.js once there
-is a chart to draw (start.js). `data` is base64 of raw-deflated bytes, which assets.js inflates. All
-are deferred, and named by a hash of their content, so that a browser may keep them for ever.
+then the scripts that draw (figures, machine or virtual; see bundle.py), which load plotly.js once
+there is a chart to draw (start.js). `data` is base64 of raw-deflated bytes, which assets.js
+inflates. All are deferred, and named by a hash of their content, so that a browser may keep them
+for ever.
 Figures' style sheets, which a notebook repeats in each output, become one file.
 
 Machine code for the page is kept in the folder of virtlab's other machine code: the second build of
@@ -51,9 +54,13 @@ MACHINE = (
     ("forget_all_code", "virtlab.machine.ram:forget_all_code", MEMORY),
     ("unguard_all", "virtlab.machine.tlb:unguard_all", HART),
     ("mark_writable_dirty", "virtlab.machine.tlb:mark_writable_dirty", f"{HART}, {MEMORY}"),
-    ("settle", "virtlab.machine.peek:settle", HART),
     ("decode", "virtlab.isa.decode:decode", "int64"),
     ("walk_steps", "virtlab.kernels.walk:walk_steps", WALK),
+)
+
+VM = "virtlab.hypervisors.exits:VM"
+RESUME = (
+    f"{HART}[:], {HART}[:], {VM}[:], int64[:], int64[:, :], int64[:, :], {ARRAYS}, int64, int64"
 )
 
 STYLE = re.compile(r"<style>((?:(?!</style>).)*)</style>\s*(?=<div class=['\"]vl[ '\"])", re.DOTALL)
@@ -62,6 +69,17 @@ STYLED = re.compile(r'<link[^>]*href="[^"]*/([\w.-]+\.css)"[^>]* data-virtlab ?/
 PLOTLY_FIGURE = 'class="plotly-figure"'
 
 Export = tuple[str, str, str]
+
+
+def hypervisors() -> tuple[Export, ...]:
+    """What hypervisors.wasm exports: the machine, and "resume NAME" of every technique."""
+    from virtlab.hypervisors import TECHNIQUES
+
+    functions = {name: kind._resume for name, kind in TECHNIQUES.items()}
+    return MACHINE + tuple(
+        (f"resume {name}", f"{resume.__module__}:{resume.__name__}", RESUME)
+        for name, resume in functions.items()
+    )
 
 
 class PageError(ValueError):
@@ -103,11 +121,18 @@ class Page:
     html: str
     explorables: list[dict] = field(default_factory=list)
     players: list[dict] = field(default_factory=list)
+    comparisons: list[dict] = field(default_factory=list)
 
     @property
     def machines(self) -> list[dict]:
-        """The players whose machine a page can build."""
-        return [spec for spec in self.players if spec["recipe"]]
+        """The machines that a page can build: of players, and of each column side by side."""
+        columns = [column for spec in self.comparisons for column in spec["columns"]]
+        return [spec for spec in [*self.players, *columns] if spec["recipe"]]
+
+    @property
+    def virtual(self) -> bool:
+        """Whether one of the machines is a virtual one."""
+        return any(spec["recipe"]["technique"] for spec in self.machines)
 
     @property
     def charts(self) -> bool:
@@ -127,10 +152,14 @@ def read_page(path: Path) -> Page:
     if "vl-live" not in page.html:
         return page
     for kind, text in _LiveOutputs(page.html).found:
-        lists = {"explorable": page.explorables, "player": page.players}
+        lists = {
+            "explorable": page.explorables,
+            "player": page.players,
+            "columns": page.comparisons,
+        }
         if kind not in lists:
             raise PageError(
-                f"{path}: a live output is of kind {kind!r}; known are explorable and player"
+                f"{path}: a live output is of kind {kind!r}; known are {', '.join(lists)}"
             )
         try:
             lists[kind].append(json.loads(text))
@@ -177,10 +206,11 @@ def needed(page: Page, alive: bool = True) -> list[str]:
         names.append("plotly")
     if page.explorables:
         names += ["kernels.wasm", "figures"]
-    if page.players:
-        names += ["tables", "machine.tables", "machine.wasm"]
+    if page.players or page.comparisons:
+        names += ["tables", "machine.tables"]
+        names.append("hypervisors.wasm" if page.virtual else "machine.wasm")
         names += sorted({spec["asset"] for spec in page.machines})
-        names.append("machine")
+        names.append("virtual" if page.virtual else "machine")
     return names
 
 
@@ -253,10 +283,16 @@ def script_text(name: str, kernels: tuple[Export, ...], images: dict[str, dict])
         return plotly_script()
     if name == "figures":
         return bundle("figures", [FOLDERS[0] / "figure.js", FOLDERS[2] / "start.js"], FOLDERS)
-    if name == "machine":
-        start = "virtlab.page_player.mountPlayers(document, virtlab.assets);\n"
-        return bundle("machine", [FOLDERS[0] / "page_player.js"], FOLDERS) + start
+    if name in ("machine", "virtual"):
+        return player_script(virtual=name == "virtual")
     return data_script(name, _data(name, kernels, images))
+
+
+def player_script(virtual: bool) -> str:
+    """What brings a page's players to life, with what runs virtual machines or without it."""
+    names = ["page_player.js", *(["virtual_machine.js"] if virtual else [])]
+    start = "virtlab.page_player.mountPlayers(document, virtlab.assets);\n"
+    return bundle("machine", [FOLDERS[0] / name for name in names], FOLDERS) + start
 
 
 def _data(name: str, kernels: tuple[Export, ...], images: dict[str, dict]):
@@ -265,6 +301,8 @@ def _data(name: str, kernels: tuple[Export, ...], images: dict[str, dict]):
         return wasm_asset(kernels)
     if name == "machine.wasm":
         return wasm_asset(MACHINE)
+    if name == "hypervisors.wasm":
+        return wasm_asset(hypervisors())
     if name == "tables":
         from virtlab.explore.page.tables import tables_json
 

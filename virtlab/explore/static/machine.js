@@ -12,11 +12,11 @@ const PACE_MS = 4; // a piece of a slice shall take about so long, so that a dea
 const SHORTEST = 200_000; // steps of a piece, at least
 const hex = (n) => `0x${BigInt(n).toString(16)}`;
 
-// What a run waits for, as the run loop wants to be told; `name` is a key of tables.until.
-function watchFor(tables, name) {
+// What a run waits for, as the run loop wants to be told; `until` has what is known by name.
+function watchFor(until, name) {
   if (name === null) return { mask: 0, what: "" };
-  const known = tables.until[name];
-  if (!known) throw new Error(`${name} is no event; accepted are ${Object.keys(tables.until).join(", ")}.`);
+  const known = until[name];
+  if (!known) throw new Error(`${name} is no event; accepted are ${Object.keys(until).join(", ")}.`);
   return { mask: known[0], what: known[1] };
 }
 
@@ -26,14 +26,24 @@ export class Machine {
   // program: what to put into it, or null
   constructor(wasm, tables, image, program = null) {
     Object.assign(this, { wasm, tables, image });
-    const nPages = image.ramBytes / tables.page_bytes;
-    const nBlocks = Math.ceil(image.diskBytes / tables.page_bytes);
-    const ram = wasm.array("uint8", [image.ramBytes]);
+    this.reserve(image.ramBytes);
+    this.hart = wasm.record(this.harts);
+    this.ramPages = new Pages(() => this.ram.view, () => this.pages.view, tables.page_bytes, tables.page_dirty);
+    this.diskPages = new Pages(() => this.disk.view, () => this.blocks.view, tables.page_bytes, tables.page_dirty);
+    this.pace = SHORTEST; // steps in PACE_MS, measured
+    this.base = null; // the snapshot last taken or restored
+    this.load(program);
+  }
+
+  // Makes the arrays. hostBytes: of all RAM, of which the guest's is the first part.
+  reserve(hostBytes) {
+    const { wasm, tables, image } = this;
+    const ram = wasm.array("uint8", [hostBytes]);
     this.harts = wasm.array(wasm.manifest.functions.run.params[0].dtype, [1]);
     this.ram = ram;
-    this.pages = wasm.array("uint8", [nPages]);
+    this.pages = wasm.array("uint8", [hostBytes / tables.page_bytes]);
     this.disk = wasm.array("uint8", [image.diskBytes]);
-    this.blocks = wasm.array("uint8", [nBlocks]);
+    this.blocks = wasm.array("uint8", [Math.ceil(image.diskBytes / tables.page_bytes)]);
     this.log = wasm.array("int64", [tables.n_events, tables.event.columns]);
     this.walkRows = wasm.array("int64", [tables.walk.rows, tables.walk.step.columns]);
     this.walkResult = wasm.array("int64", [tables.walk.result.values]);
@@ -48,12 +58,6 @@ export class Machine {
       this.blocks,
       this.log,
     ];
-    this.hart = wasm.record(this.harts);
-    this.ramPages = new Pages(() => ram.view, () => this.pages.view, tables.page_bytes, tables.page_dirty);
-    this.diskPages = new Pages(() => this.disk.view, () => this.blocks.view, tables.page_bytes, tables.page_dirty);
-    this.pace = SHORTEST; // steps in PACE_MS, measured
-    this.base = null; // the snapshot last taken or restored
-    this.load(program);
   }
 
   // Loading
@@ -102,11 +106,11 @@ export class Machine {
     if (image.diskBytes) this.disk.view.fill(0);
     for (const [at, bytes] of image.disk) this.disk.view.set(bytes, at);
     this.harts.bytes.set(image.record);
+    this.resetHost();
     if (program) {
       hart.set("pc", BigInt.asIntN(64, program.entry));
       this.findTohost(program.symbols);
     }
-    this.wasm.call("settle", this.harts);
     this.symbols = program?.symbols ?? image.symbols;
     this.console = new Text();
     this.typed = new Uint8Array(0);
@@ -118,6 +122,9 @@ export class Machine {
     this.ramPages.clear();
     this.history = new History(this.base, this.tables.snapshots_kept);
   }
+
+  // What a virtual machine has more of.
+  resetHost() {}
 
   // A program may talk to its host through two words, as the RISC-V tests do.
   findTohost(symbols) {
@@ -146,6 +153,11 @@ export class Machine {
     return Number(this.hart.get("steps"));
   }
 
+  // What a run can be told to stop at: name -> [bits of `watch`, the same in words].
+  get until() {
+    return this.tables.until;
+  }
+
   get exitCode() {
     const code = Number(this.hart.get("exit_code"));
     return code < 0 ? null : code;
@@ -156,7 +168,7 @@ export class Machine {
   // until: a key of tables.until, or null
   // Returns { reason, detail }: "budget", "until", "exit", "idle" or "reset", and the same in words.
   run(budget, until = null, deadline = Infinity) {
-    const watch = watchFor(this.tables, until);
+    const watch = watchFor(this.until, until);
     const { stop } = this.tables;
     if (this.exitCode !== null) return this.ended(stop.exit, watch);
     this.hart.set("watch", BigInt(watch.mask));

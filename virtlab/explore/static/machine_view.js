@@ -58,6 +58,7 @@ export class MachineView {
         .map((event) => [event.steps, `${this.describe(event)}, ${event.from} to ${event.to}`]),
       trace: trace.map(({ steps, kind, from, to }) => [steps, kind, from, to]),
       since: trace.length === shown.drawn ? trace[0].steps : 0,
+      ...machine.told?.(), // what a virtual machine has to tell besides
     };
   }
 
@@ -122,7 +123,7 @@ export class MachineView {
   sentence(stop, trace) {
     if (stop === null || stop.reason === "budget") return this.where();
     const event = stop.reason === "until" && stop.detail !== this.tables.idle;
-    const what = event ? this.describe(trace[trace.length - 1]) : stop.detail;
+    const what = this.machine.atExit?.(stop) ?? (event ? this.describe(trace[trace.length - 1]) : stop.detail);
     return `${what[0].toUpperCase()}${what.slice(1)}.`;
   }
 
@@ -200,6 +201,8 @@ export class MachineView {
       mode = Number((status & BigInt(this.tables.mpp)) >> BigInt(this.tables.mpp_shift));
       virt = mode !== machineMode && status & BigInt(this.tables.mpv) ? 1n : 0n;
     }
+    const other = this.machine.image.technique?.mode; // a virtual machine may have tables of its own kind
+    if (Number.isInteger(other)) [mode, virt] = [other, 0n];
     const kind = BigInt(accesses[access]);
     wasm.call("walk_steps", harts, memory[3], BigInt.asIntN(64, va), kind, BigInt(mode), virt, walkRows, walkResult);
     const result = walkResult.view;

@@ -1,10 +1,12 @@
-// Players in a page without Python: finds them, shows their controls, and runs the machine in a worker.
+// Players in a page without Python, and machines side by side: finds them, shows their controls, and runs the machine in a worker.
 //
 // What the notebook stored shows the machine as it was; the same is drawn at once. The worker, which
 // costs a download and some memory, starts with the first command or when the player comes into view.
 
 import { fromBase64, wasmModule } from "./assets.js";
-import { messageBackend, mount } from "./player.js";
+import { mountColumns } from "./columns.js";
+import { messageBackend } from "./controller.js";
+import { mount } from "./player.js";
 import { serve } from "./worker.js";
 
 export { serve };
@@ -25,7 +27,32 @@ export function mountPlayers(root, assets, workerSource = bundledWorker) {
     if (spec.recipe === null) say(element, TOO_LARGE);
     else mountPlayer(element, spec, assets, workerSource);
   }
+  for (const element of root.querySelectorAll(".vl-live[data-kind=columns]")) {
+    if (element.dataset.mounted) continue;
+    element.dataset.mounted = "true";
+    const { columns } = JSON.parse(element.querySelector("script[type='application/json']").textContent);
+    if (columns.length) mountSideBySide(element, columns, assets, workerSource);
+    else say(element, TOO_LARGE);
+  }
 }
+
+// Each column has a worker of its own, which starts with the first command: until then the columns
+// show what the notebook stored.
+function mountSideBySide(element, specs, assets, workerSource) {
+  const stored = storedIn(element);
+  const failed = (name) => (error) => say(element, `${name} cannot run in this page: ${error.message}`);
+  const columns = specs.map((spec) => {
+    const link = new WorkerLink(() => beginning(spec, assets), workerSource, () => {}, failed(spec.name));
+    const backend = messageBackend(link, () => {}, () => {});
+    const pause = () => link.running && link.send({ method: "pause" });
+    return { name: spec.name, backend: { ...backend, pause }, state: spec.state };
+  });
+  mountColumns(element, columns);
+  stored.forEach((child) => child.classList.add("vl-still"));
+  element.dataset.live = "yes";
+}
+
+const storedIn = (element) => [...element.children].filter((child) => child.tagName !== "SCRIPT" && child.tagName !== "STYLE");
 
 // A page opened from a file cannot load a worker from another file. The bundle that this module is
 // part of (page/bundle.py) keeps its own text, so the worker is made of that.
@@ -40,7 +67,7 @@ function say(element, sentence) {
 }
 
 function mountPlayer(element, spec, assets, workerSource) {
-  const stored = [...element.children].filter((child) => child.tagName !== "SCRIPT" && child.tagName !== "STYLE");
+  const stored = storedIn(element);
   let player = null;
   const link = new WorkerLink(
     () => beginning(spec, assets),
@@ -76,7 +103,8 @@ function startWhenSeen(element, link, player) {
 
 // All that the worker needs to make the machine.
 async function beginning(spec, assets) {
-  const { bytes, manifest } = await wasmModule(assets, "machine.wasm");
+  const module = assets["hypervisors.wasm"] ? "hypervisors.wasm" : "machine.wasm";
+  const { bytes, manifest } = await wasmModule(assets, module);
   const image = assets[spec.asset];
   if (!image) throw new Error(`the page did not load ${spec.asset}`);
   return {

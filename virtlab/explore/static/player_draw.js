@@ -1,5 +1,6 @@
 // How a state becomes visible in a player's elements, and audible to a reader of the screen.
 
+import { drawExits } from "./player_exits.js";
 import { drawTimeline, timelineText } from "./player_timeline.js";
 
 const REGISTER_COLUMNS = 2;
@@ -42,11 +43,13 @@ export function draw(view, before, state, running, error) {
   drawRegisters(view, state, changedRegisters(before, state));
   drawTimeline(view.timeline, state);
   view.timelineText.textContent = timelineText(state);
+  drawExits(view, state);
   view.events.replaceChildren(...state.events.map(([at, what]) => view.make("li", {}, `${number(at)}: ${what}`)));
 }
 
 function drawWhere(view, state) {
   const parts = [["instruction", number(state.steps)], ["mode", state.mode], ["pc", state.pc]];
+  if (state.technique !== undefined) parts.push(["under", state.technique], ["exits", number(state.n_exits)]);
   view.where.replaceChildren(
     ...parts.flatMap(([name, value]) => [`${name} `, view.make("strong", { class: `vl-${name}` }, value), "  "]),
   );

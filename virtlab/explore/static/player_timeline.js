@@ -14,7 +14,7 @@ const TRAPS = ["exception", "interrupt"]; // a row of marks each; the third kind
 const WIDTH = 680, LEFT = 140, RIGHT = 664, TOP = 8, LANE = 26, BAR = 16, MOST_TICKS = 6;
 const SVG = "http://www.w3.org/2000/svg";
 
-const grouped = (n) => n.toLocaleString("en-US");
+export const grouped = (n) => n.toLocaleString("en-US");
 const counted = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 // The stretches of instructions in one mode each, [mode, first, last], last excluded.
@@ -33,6 +33,9 @@ export function stretches(state) {
   return found;
 }
 
+// The instructions at which a virtual machine's guest left, as far as they are known; null without one.
+const exitsOf = (state) => state.exit_trace?.filter((at) => at >= state.since) ?? null;
+
 // The timeline in words.
 export function timelineText(state) {
   const total = state.steps - state.since;
@@ -43,6 +46,8 @@ export function timelineText(state) {
     .filter((mode) => byMode.has(mode))
     .map((mode) => `${MODE_NAMES[mode]} mode ${((100 * byMode.get(mode)) / total).toFixed(1)} %`);
   const traps = TRAPS.map((noun, kind) => counted(state.trace.filter((event) => event[1] === kind).length, noun));
+  const exits = exitsOf(state);
+  if (exits) traps.push(`the last ${counted(exits.length, "exit")} to the hypervisor`);
   return `Instructions ${grouped(state.since)} to ${grouped(state.steps)}: ${shares.join(", ")}; ${traps.join(", ")}.`;
 }
 
@@ -84,9 +89,11 @@ export function drawTimeline(svg, state) {
     if (path) shape("path", { d: path, class: mode.toLowerCase() });
     y += LANE;
   }
-  TRAPS.forEach((noun, kind) => {
+  const rows = TRAPS.map((noun, kind) => [noun, state.trace.filter((event) => event[1] === kind).map(([at]) => at)]);
+  if (exitsOf(state)) rows.push(["exit", exitsOf(state)]);
+  rows.forEach(([noun, marks]) => {
     label(LEFT - 10, y + 13, `${noun}s`, "end");
-    const places = new Set(state.trace.filter((event) => event[1] === kind).map(([at]) => Math.round(x(at))));
+    const places = new Set(marks.map((at) => Math.round(x(at))));
     if (places.size) shape("path", { d: [...places].map((at) => `M${at} ${y}v15`).join(""), class: "trap" });
     y += 22;
   });

@@ -14,11 +14,15 @@ import { open } from "./wasm.js";
 const SLICE_MS = 16;
 const SHOW_MS = 80; // a running machine is shown about twelve times a second
 
+// The classes of machines. virtual_machine.js adds one, where a page has it.
+export const kinds = { bare: Machine };
+
 // Makes the machine that { begin } describes, as it was in the notebook.
 export async function revive({ wasm, manifest, tables, isa, image, actions, steps, program }) {
   const instance = await open(wasm, manifest);
   const baked = await unpack(image, tables.page_bytes, inflate);
-  const machine = new Machine(instance, tables, baked, program && programOf(program));
+  Object.assign(baked, await kinds.unpackVirtual?.(image, inflate));
+  const machine = new kinds[image.technique ? "virtual" : "bare"](instance, tables, baked, program && programOf(program));
   for (const [at, kind, where, data] of actions) {
     machine.goto(at);
     machine.act({ steps: at, kind, where, data: fromBase64(data) });
@@ -59,6 +63,11 @@ export class Player {
     return this.view.state();
   }
 
+  goto(steps) {
+    this.machine.goto(steps);
+    return this.view.state();
+  }
+
   type(text) {
     this.machine.type(this.encoder.encode(text));
     return this.view.state();
@@ -92,7 +101,7 @@ export class Player {
   }
 }
 
-const METHODS = ["state", "step", "back", "run", "type", "reset", "walk", "assemble"];
+const METHODS = ["state", "step", "back", "goto", "run", "type", "reset", "walk", "assemble"];
 
 // Answers the messages of a worker's scope.
 export function serve(scope) {
