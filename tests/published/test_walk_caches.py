@@ -20,7 +20,7 @@ from virtlab.published.walk_caches import (
     walk_latency,
 )
 from virtlab.published.walk_caches_by_stay import ratio_by_size
-from virtlab.published.walk_references import LONGEST_WALK, walk_two_dimensional
+from virtlab.published.walk_references import noted_walk, walk_two_dimensional
 
 
 def inputs_of(name: str, **other):
@@ -35,11 +35,11 @@ def inputs():
 def walk_twice(inputs, **caches) -> list[tuple[int, int]]:
     """Cycles and references left to the L2 cache of a cold and of a warm walk."""
     tables = build_tables(1, np.zeros(1, np.int64), nested=True)
-    seen = [np.zeros(LONGEST_WALK, np.int64) for _ in range(2)]
-    _, n = walk_two_dimensional(tables.memory, *tables.roots, FIRST_PAGE << 12, *seen)
+    seen, left = noted_walk(), np.zeros(1, np.int64)
+    n = walk_two_dimensional(tables.memory, *tables.roots, FIRST_PAGE << 12, *seen)
     kept = empty_caches(inputs)
     settings = settings_for(tables, inputs, **caches)
-    return [tuple(map(int, walk_cycles(*seen, n, settings, *kept))) for _ in range(2)]
+    return [(int(walk_cycles(*seen, n, settings, *kept, left)), int(left[0])) for _ in range(2)]
 
 
 def test_the_least_recently_used_tag_leaves():

@@ -35,11 +35,10 @@ def test_tables_that_do_not_exist_are_refused(arguments):
 def test_an_unmapped_page_ends_the_walk_at_the_entry_that_is_missing():
     memory = np.zeros(8 * 512, np.int64)
     walk_references.map_page(memory, 0, 3, 0, 0x1000, 0x5000, 4096)
-    seen = [np.zeros(35, np.int64) for _ in range(2)]
-    walk = walk_references.walk_two_dimensional
-    assert walk(memory, 0, 3, 0, 0, 0x1008, *seen) == (0x5008, 3)
-    assert walk(memory, 0, 3, 0, 0, 0x2000, *seen) == (-1, 3)
-    assert walk(memory, 0, 3, 0, 0, 1 << 30, *seen) == (-1, 1)
+    addresses, kinds = walk_references.noted_walk()
+    for gva, pa, read in ((0x1008, 0x5008, 3), (0x2000, -1, 3), (1 << 30, -1, 1)):
+        n = walk_references.walk_two_dimensional(memory, 0, 3, 0, 0, gva, addresses, kinds)
+        assert (n, addresses[n]) == (read, pa)
 
 
 def test_memory_that_is_full_is_reported():
@@ -49,8 +48,9 @@ def test_memory_that_is_full_is_reported():
 
 def test_a_walker_that_forgets_the_last_translation_is_noticed(monkeypatch):
     def forgetful(memory, guest_root, guest_levels, nested_root, nested_levels, gva, *seen):
-        pa, n = right(memory, guest_root, guest_levels, nested_root, nested_levels, gva, *seen)
-        return pa, n - nested_levels
+        n = right(memory, guest_root, guest_levels, nested_root, nested_levels, gva, *seen)
+        seen[0][n - nested_levels] = seen[0][n]
+        return n - nested_levels
 
     right = walk_references.walk_two_dimensional
     assert all(score.met for score in reproduction("R3").scores())

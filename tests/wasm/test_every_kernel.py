@@ -8,6 +8,7 @@ import copy
 import importlib
 import pkgutil
 
+import feed_published
 import numpy as np
 import pytest
 from drawing import assert_same, numbers, placed, seen
@@ -348,6 +349,7 @@ KNOWN = {
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),
 }
+KNOWN |= feed_published.KNOWN
 
 
 def compiled_functions() -> set[str]:

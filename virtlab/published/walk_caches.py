@@ -37,8 +37,8 @@ from virtlab.published.reproduction import read_reproduction
 from virtlab.published.walk_references import (
     FINAL,
     GUEST,
-    LONGEST_WALK,
     map_pages,
+    noted_walk,
     walk_two_dimensional,
 )
 
@@ -98,7 +98,7 @@ def touch_line(l2, settings, address):
 
 
 @njit
-def walk_cycles(addresses, kinds, n, settings, pwc, ntlb, l2):
+def walk_cycles(addresses, kinds, n, settings, pwc, ntlb, l2, left):
     """What the `n` references of a walk cost, through the caches; they are entered there.
 
     Parameters
@@ -106,13 +106,14 @@ def walk_cycles(addresses, kinds, n, settings, pwc, ntlb, l2):
     addresses, kinds : as `walk_two_dimensional` has written them
     settings : (10,) int64, see SETTINGS
     pwc, ntlb, l2 : int64, tags; written
+    left : (1,) int64, written: references that went to the L2 cache
 
     Returns
     -------
     cycles : int64
-    left : int64, references that went to the L2 cache
     """
-    cycles, left = i64(0), i64(0)
+    cycles = i64(0)
+    left[0] = 0
     skipped = i64(-1)  # the guest level whose nested references the NTLB saves
     k = i64(0)
     while k < n:
@@ -135,13 +136,13 @@ def walk_cycles(addresses, kinds, n, settings, pwc, ntlb, l2):
                 cycles += settings[PWC_HIT]
                 k += 1
                 continue
-        left += 1
+        left[0] += 1
         if touch_line(l2, settings, addresses[k]):
             cycles += settings[L2_HIT]
         else:
             cycles += settings[L2_MISS]
         k += 1
-    return cycles, left
+    return cycles
 
 
 @njit(inner=True)
@@ -206,6 +207,7 @@ def run_program(
     l2,
     addresses,
     kinds,
+    left,
     result,
 ):
     """Visit pages; where the TLB misses, walk.
@@ -219,7 +221,7 @@ def run_program(
     frames : (n_pages,) int64, physical byte address of each page
     memory : (n,) int64, the words of physical memory that hold the tables
     roots : (4,) int64, guest root and levels, nested root and levels
-    settings, pwc, ntlb, l2 : see `walk_cycles`
+    settings, pwc, ntlb, l2, addresses, kinds, left : see `walk_cycles`
     result : (3,) int64, written: walks, their cycles and the references left to the L2 cache, all
         of the second half of the visits; walks is -1 if a page is not mapped where it should be
     """
@@ -229,17 +231,17 @@ def run_program(
         page = next_page(random, popularity, order)
         if not touch(tlb, page % sets * tlb_ways, tlb_ways, page):
             gva = (FIRST_PAGE + page) << PAGE_SHIFT
-            pa, n = walk_two_dimensional(
+            n = walk_two_dimensional(
                 memory, roots[0], roots[1], roots[2], roots[3], gva, addresses, kinds
             )
-            if pa != frames[page]:
+            if addresses[n] != frames[page]:
                 result[0] = -1
                 return
-            cycles, left = walk_cycles(addresses, kinds, n, settings, pwc, ntlb, l2)
+            cycles = walk_cycles(addresses, kinds, n, settings, pwc, ntlb, l2, left)
             if visit >= visits // 2:
                 result[0] += 1
                 result[1] += cycles
-                result[2] += left
+                result[2] += left[0]
         for _ in range(accesses):
             line = next_random(random) % LINES
             touch_line(l2, settings, frames[page] + (line << LINE_SHIFT))
@@ -365,7 +367,6 @@ def empty_caches(inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def walk_latency(workload: Workload, tables: Tables, inputs, **caches) -> float:
     """Mean cycles of a walk; `caches` as in `settings_for`."""
     result = np.zeros(3, np.int64)
-    seen = [np.zeros(LONGEST_WALK, np.int64) for _ in range(2)]
     run_program(
         workload.visits,
         workload.accesses,
@@ -379,7 +380,8 @@ def walk_latency(workload: Workload, tables: Tables, inputs, **caches) -> float:
         inputs["core"]["L2 DTLB ways"],
         settings_for(tables, inputs, **caches),
         *empty_caches(inputs),
-        *seen,
+        *noted_walk(),
+        np.zeros(1, np.int64),
         result,
     )
     if result[0] <= 0:
@@ -392,11 +394,11 @@ def references_left(pwc: str, inputs) -> tuple[int, int]:
     tables = build_tables(1, np.zeros(1, np.int64), nested=True)
     settings = settings_for(tables, inputs, pwc)
     caches = empty_caches(inputs)
-    addresses, kinds = (np.zeros(LONGEST_WALK, np.int64) for _ in range(2))
-    gva = FIRST_PAGE << PAGE_SHIFT
-    _, n = walk_two_dimensional(tables.memory, *tables.roots, gva, addresses, kinds)
-    walk_cycles(addresses, kinds, n, settings, *caches)
-    return int(n), int(walk_cycles(addresses, kinds, n, settings, *caches)[1])
+    noted, left = noted_walk(), np.zeros(1, np.int64)
+    n = walk_two_dimensional(tables.memory, *tables.roots, FIRST_PAGE << PAGE_SHIFT, *noted)
+    for _ in range(2):
+        walk_cycles(*noted, n, settings, *caches, left)
+    return int(n), int(left[0])
 
 
 def latencies(workload: Workload, inputs) -> dict[str, float]:

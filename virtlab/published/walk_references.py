@@ -109,19 +109,19 @@ def walk_nested(memory, root, levels, gpa, guest_level, addresses, kinds, n):
 def walk_two_dimensional(
     memory, guest_root, guest_levels, nested_root, nested_levels, gva, addresses, kinds
 ):
-    """Translate `gva` as hardware does, noting every page-table entry that is read.
+    """Translate `gva` as hardware does, noting every page-table entry that is read, in order.
 
     Parameters
     ----------
     memory : (n,) int64, words of physical memory
     guest_root : int64, byte address of the guest's root table, guest physical
     nested_levels : int64, 0 for a walk without a second dimension
-    addresses : (LONGEST_WALK,) int64, written: the physical byte address of each entry read
+    addresses : (LONGEST_WALK + 1,) int64, written: the physical byte address of each entry read,
+        and behind them that of `gva` itself, -1 if it is not mapped
     kinds : (LONGEST_WALK,) int64, written: guest level * 8 + nested level; see FINAL and GUEST
 
     Returns
     -------
-    pa : int64, -1 if the page is not mapped
     n : int64, entries read
     """
     table = guest_root
@@ -133,13 +133,13 @@ def walk_two_dimensional(
         if nested_levels:
             at, n = walk_nested(memory, nested_root, nested_levels, at, level, addresses, kinds, n)
             if at < 0:
-                return i64(-1), n
+                break
         addresses[n] = at
         kinds[n] = level * 8 + GUEST
         n += 1
         entry = memory[at >> 3]
         if not entry & PTE_V:
-            return i64(-1), n
+            break
         base = (entry >> PTE_PPN_SHIFT & PTE_PPN) << PAGE_SHIFT
         if entry & (PTE_R | PTE_W | PTE_X):
             inside = (i64(1) << (PAGE_SHIFT + INDEX_BITS * level)) - 1
@@ -147,9 +147,18 @@ def walk_two_dimensional(
             break
         table = base
         level -= 1
-    if gpa < 0 or not nested_levels:
-        return gpa, n
-    return walk_nested(memory, nested_root, nested_levels, gpa, i64(FINAL), addresses, kinds, n)
+    pa = gpa
+    if gpa >= 0 and nested_levels:
+        pa, n = walk_nested(
+            memory, nested_root, nested_levels, gpa, i64(FINAL), addresses, kinds, n
+        )
+    addresses[n] = pa
+    return n
+
+
+def noted_walk() -> tuple[np.ndarray, np.ndarray]:
+    """Room for what `walk_two_dimensional` notes: addresses and kinds."""
+    return np.zeros(LONGEST_WALK + 1, np.int64), np.zeros(LONGEST_WALK, np.int64)
 
 
 def count_references(guest: int, nested: int, guest_leaf: int = 0, nested_leaf: int = 0) -> int:
@@ -181,9 +190,9 @@ def count_references(guest: int, nested: int, guest_leaf: int = 0, nested_leaf: 
     if nested:
         for page in (*range(0, 8 * PAGE_BYTES, step), gpa):
             free = map_page(memory, nested_root, nested, nested_leaf, page, page + guest_base, free)
-    addresses = np.zeros(LONGEST_WALK, np.int64)
-    kinds = np.zeros(LONGEST_WALK, np.int64)
-    pa, n = walk_two_dimensional(memory, 0, guest, nested_root, nested, gva + 8, addresses, kinds)
+    addresses, kinds = noted_walk()
+    n = walk_two_dimensional(memory, 0, guest, nested_root, nested, gva + 8, addresses, kinds)
+    pa = addresses[n]
     if pa != gpa + guest_base + 8:
         raise ValueError(f"{guest} by {nested} levels: the walk ends at {pa:#x}.")
     return int(n)
