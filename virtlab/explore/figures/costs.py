@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from virtlab import cost
-from virtlab.cost.tariff import BARE, COUNTS
+from virtlab.cost.tariff import BARE
 from virtlab.explore.chart import Axis, Bars, Chart, Line, Mark
 from virtlab.explore.controls import Choice, Range
 from virtlab.explore.explorable import Explorable, Table
@@ -37,13 +37,7 @@ def charged(machine) -> list[tuple[str, str, str, float]]:
     if not machine.steps:
         raise ValueError(f"{machine!r} has not run yet: there is nothing to pay for")
     technique = getattr(machine, "technique", "") or BARE
-    if technique != BARE:
-        known = {name: n for name, n in machine.counts.items() if name in COUNTS}
-        return cost.charges(known, technique)
-    counters = machine.counters
-    names = ("walk_references", "gstage_references")
-    counts = {"instructions": counters["instructions"]} | {name: counters[name] for name in names}
-    return cost.charges(counts, BARE)
+    return cost.charges(cost.counts_of(machine), technique)
 
 
 def _due(machines: Mapping[str, object]) -> tuple[list[Due], np.ndarray]:
