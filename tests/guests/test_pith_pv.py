@@ -64,7 +64,9 @@ def test_a_dialogue_is_the_same_as_on_bare_metal(our_board, pith):
     assert vm.counts["refused"] == 0
 
 
-@pytest.mark.parametrize("command", ["exit 3", "cat nothing", "shutdown", "shutdown 1"])
+@pytest.mark.parametrize(
+    "command", ["exit 3", "cat nothing", "shutdown", "shutdown 1", f"echo {122 * 'a'}"]
+)
 def test_it_ends_as_on_bare_metal(our_board, pith, command):
     bare = our_board.run(**pith, command=command)
     vm = ended(paravirtual(command=command))
@@ -83,6 +85,12 @@ def test_page_table_updates_go_in_batches():
     updates = large["batched_updates"] - small["batched_updates"]
     hypercalls = large["hypercalls"] - small["hypercalls"]
     assert updates > 2 * hypercalls
+
+
+def test_a_null_system_call_is_one_bounce_and_one_return():
+    few, many = (ended(paravirtual(command=f"nullsys {n}")) for n in (10, 110))
+    more = {r.name: n - few.exit_counts[r] for r, n in many.exit_counts.items()}
+    assert more == {"ECALL": 100, "HYPERCALL": 100, "TRUE_PAGE_FAULT": 0}
 
 
 def test_ctrl_c_ends_what_the_shell_runs():

@@ -6,8 +6,9 @@
     hardware_assisted      in VS-mode, on nested or shadow page tables
 
 Shared: exits (why a guest leaves, and what is answered), vcpu (the world switch), shadow (shadow
-page tables), gstage and vs_registers (what hardware offers), virtual_machine (the class), view
-(what a handler in Python sees).
+page tables), gstage and vs_registers (what hardware offers), paravirt_abi, domain_builder,
+direct_paging and rings (what a ported guest meets), virtual_machine (the class), view (what a
+handler in Python sees).
 """
 
 from virtlab.hypervisors.emulation import Emulation

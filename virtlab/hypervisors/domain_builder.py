@@ -95,8 +95,11 @@ def build_domain(vcpu, guest: Memory, state: np.ndarray, host_base: int, image, 
         (abi.SHARED_EVENTS_OFF, 1),
     ):
         guest.u64[where >> 3] = value
-    text = append.encode()[: abi.COMMAND_SIZE - 1]
-    guest.u8[abi.SHARED_COMMAND : abi.SHARED_COMMAND + len(text)] = np.frombuffer(text, np.uint8)
+    text = np.frombuffer(append.encode(), np.uint8)
+    if (
+        len(text) < abi.COMMAND_SIZE
+    ):  # of a longer one the kernel takes no part on bare metal either
+        guest.u8[abi.SHARED_COMMAND : abi.SHARED_COMMAND + len(text)] = text
     guest.pages[: 3 + n_tables] |= PAGE_DIRTY
     vcpu.x[11] = abi.SHARED_PAGE
     vcpu.satp = np.uint64(e.ATP_SV39 << e.ATP_MODE_SHIFT | first_ppn + root).view(np.int64)
