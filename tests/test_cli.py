@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from virtlab import __version__, cli, guests
+from virtlab.hypervisors import TECHNIQUES
 from virtlab.isa.assembler import assemble
 from virtlab.isa.elf_writer import program_to_elf
 
@@ -229,6 +230,76 @@ def test_json_counts_traps_and_walks(virtlab):
     assert code == 0
     assert report["walk_references"] >= report["page_walks"] > 0
     assert report["traps"] and all(n > 0 for n in report["traps"].values())
+
+
+def under(virtlab, *arguments: str) -> dict:
+    """The report of the teaching OS making ten system calls."""
+    name = "pith_pv" if "paravirt" in arguments else "pith"
+    image = ["run", guests.path(name), "--disk", guests.disk("pith"), "--append", "nullsys 10"]
+    code, out, err = virtlab(*image, "--json", *arguments)
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_json_under_a_hypervisor_tells_exits_and_cycles(virtlab):
+    bare = under(virtlab)
+    assert (bare["under"], bare["exits"]) == ("bare", {})
+    cycles = {"bare": bare["cycles"]}
+    for technique in TECHNIQUES:
+        report = under(virtlab, "--under", technique)
+        assert report["under"] == technique
+        assert report["console"] == bare["console"]
+        assert report["betrayed"] is None
+        assert sum(report["cycles_by_event"].values()) == pytest.approx(report["cycles"], abs=30)
+        if technique not in ("emulation", "paravirt"):
+            assert report["exits"]["mmio"] == bare["device_accesses"]
+        if technique != "paravirt":
+            assert report["steps"] == bare["steps"]
+        cycles[technique] = report["cycles"]
+    assert cycles["bare"] == min(cycles.values())
+    assert cycles["emulation"] == max(cycles.values())
+
+
+def test_the_hypervisors_choices_are_passed_on(virtlab):
+    nested = under(virtlab, "--under", "hardware-assisted", "--paging", "nested")["exits"]
+    shadow = under(virtlab, "--under", "hardware-assisted", "--paging", "shadow")["exits"]
+    assert "guest_page_fault" in nested and "shadow_page_fault" not in nested
+    assert "shadow_page_fault" in shadow and "guest_page_fault" not in shadow
+    trace = under(virtlab, "--under", "trap-and-emulate", "--policy", "trace")["exits"]
+    lazy = under(virtlab, "--under", "trap-and-emulate", "--policy", "lazy")["exits"]
+    assert "trace" in trace and "trace" not in lazy
+
+
+def test_other_prices_make_other_cycles(virtlab):
+    shares = ["--under", "hardware-assisted", "--prices"]
+    old, new = (under(virtlab, *shares, name) for name in ("prescott", "broadwell"))
+    assert (old["prices"], new["prices"]) == ("prescott", "broadwell")
+    assert old["exits"] == new["exits"]
+    assert old["cycles"] > new["cycles"]
+
+
+def test_the_instruction_that_betrayed_the_hypervisor_is_named(virtlab):
+    image = ["run", guests.path("pith"), "--disk", guests.disk("pith"), "--json"]
+    few = ["--max-instructions", "50000"]
+    _, out, err = virtlab(*image, *few, "--under", "trap-and-emulate", "--silent-privileged")
+    betrayed = json.loads(out)["betrayed"]
+    assert betrayed.startswith("csr")
+    assert f"{betrayed} did not trap." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--under", "magic"), "--under 'magic': accepted are bare, emulation, "),
+        (("--under", "emulation", "--paging", "nested"), "--paging: there is no choice of it"),
+        (("--policy", "lazy"), "--policy: there is no choice of it with --under bare"),
+        (("--under", "emulation", "--prices", "z80"), "no price list 'z80'; there are "),
+        (("--under", "hardware-assisted", "--paging", "magic"), "invalid choice: 'magic'"),
+        (("--under", "paravirt"), "guest.elf: has not been ported to this hypervisor"),
+    ],
+)
+def test_a_hypervisor_that_cannot_be(guest, refused, arguments, says):
+    assert says in refused("run", guest(HELLO), *arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The command `virtlab`: run a guest, assemble, disassemble.
 
-    virtlab run IMAGE     console on standard output; the guest's exit code is the command's
+    virtlab run IMAGE     console on standard output; the guest's exit code is the command's;
+                          with --under, in a virtual machine
     virtlab asm FILE      a listing, or with -o an ELF or flat file
     virtlab dis FILE      the instructions of an ELF or flat file
 
@@ -11,6 +12,7 @@ Ctrl-C.
 
 import argparse
 import contextlib
+import inspect
 import io
 import json
 import os
@@ -29,6 +31,7 @@ INTERRUPTED = 130
 IDLE_SECONDS = 60.0  # of guest time without output, after the last input, that count as waiting
 IDLE_SHARE = 0.9  # ... if the guest slept through this much of them
 IDLE_POLL_S = 0.02
+DEFAULT_PRICES = "haswell"
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "e": "\x1b", "0": "\0", "\\": "\\"}
 
 
@@ -92,10 +95,39 @@ def _parser() -> argparse.ArgumentParser:
         help="page-table walks fault where an accessed or dirty bit is clear",
     )
     run.add_argument(
+        "--under",
+        default="bare",
+        metavar="TECHNIQUE",
+        help="run the guest in a virtual machine: emulation, trap-and-emulate, binary-translation, "
+        "paravirt or hardware-assisted (default bare: no hypervisor)",
+    )
+    run.add_argument(
+        "--paging",
+        choices=("nested", "shadow"),
+        help="of hardware-assisted: page tables nested in hardware, or shadow page tables",
+    )
+    run.add_argument(
+        "--policy",
+        choices=("lazy", "flush", "trace", "eager"),
+        help="what keeps shadow page tables true, where there are any",
+    )
+    run.add_argument(
+        "--silent-privileged",
+        action="store_true",
+        help="the hart has privileged instructions that do not trap in user mode, as IA-32 had",
+    )
+    run.add_argument(
+        "--prices",
+        metavar="PROCESSOR",
+        default=DEFAULT_PRICES,
+        help=f"what an exit costs in the JSON's cycles: on which processor (default "
+        f"{DEFAULT_PRICES})",
+    )
+    run.add_argument(
         "--json",
         action="store_true",
         help="print counters and console as one JSON object on standard output, and the console "
-        "as it appears on standard error",
+        "as it appears on standard error; under a hypervisor also exits by reason and cycles",
     )
     run.set_defaults(action=_run)
     asm = commands.add_parser("asm", help="assemble a file")
@@ -128,17 +160,11 @@ def _address(text: str) -> int:
 
 
 def _run(options) -> int:
-    from virtlab.machine import Machine
+    from virtlab.cost import complete
 
     text, terminal = _input(options.input)
-    m = Machine(
-        ram=options.ram,
-        firmware=options.firmware,
-        disk=options.disk,
-        append=options.append,
-        adue=not options.no_adue,
-        record=False,
-    ).load(options.image)
+    m = _machine(options).load(options.image)
+    prices = complete(options.prices)
     if text:
         m.type(text)
     out = sys.stderr if options.json else sys.stdout
@@ -155,6 +181,9 @@ def _run(options) -> int:
     seconds = time.perf_counter() - began
     if message:
         print(f"\nvirtlab run: {message}.", file=sys.stderr)
+    betrayed = None if options.under == "bare" else m.betrayed
+    if betrayed:
+        print(f"\nvirtlab run: {betrayed} did not trap.", file=sys.stderr)
     if options.json:
         report = m.counters | {
             "device_accesses": m.counters["device_reads"] + m.counters["device_writes"],
@@ -165,9 +194,53 @@ def _run(options) -> int:
             "mode": m.mode,
             "message": message,
             "console": m.console,
+            **_hypervisor_report(m, options.under, prices),
         }
         print(json.dumps(report))
     return code
+
+
+def _machine(options):
+    """The machine, real or virtual, that the options describe."""
+    from virtlab.hypervisors import TECHNIQUES
+    from virtlab.machine import Machine
+
+    known = {"bare": Machine, **TECHNIQUES}
+    if options.under not in known:
+        raise ValueError(f"--under {options.under!r}: accepted are {', '.join(known)}")
+    kind = known[options.under]
+    taken = {name for each in kind.__mro__ for name in inspect.signature(each).parameters}
+    chosen = {name: getattr(options, name) for name in ("paging", "policy")}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    for name in set(chosen) - taken:
+        raise ValueError(f"--{name}: there is no choice of it with --under {options.under}")
+    return kind(
+        ram=options.ram,
+        firmware=options.firmware,
+        disk=options.disk,
+        append=options.append,
+        adue=not options.no_adue,
+        silent_privileged=options.silent_privileged,
+        record=False,
+        **chosen,
+    )
+
+
+def _hypervisor_report(m, under: str, prices) -> dict:
+    """Exits by reason, and what the run costs."""
+    from virtlab.cost import price
+    from virtlab.cost.tariff import counts_of
+
+    bill = price(counts_of(m), prices, under)
+    exits = {} if under == "bare" else m.exit_counts
+    report = {
+        "under": under,
+        "exits": {reason.name.lower(): n for reason, n in exits.items()},
+        "prices": prices.name,
+        "cycles": round(bill.cycles),
+        "cycles_by_event": {event: round(cycles) for event, cycles in bill.by_event.items()},
+    }
+    return report if under == "bare" else report | {"betrayed": m.betrayed}
 
 
 class _Session:
