@@ -5,6 +5,9 @@ writes of the tables' registers GDTR, IDTR, LDTR and TR, the machine status word
 and IOPL, the segment registers and with them the current privilege level, control, debug and
 model-specific registers, ports, cache and TLB. Supervisor mode is CPL 0, user mode CPL 3.
 
+The published list was known when this was written. What is independent of it is the class: nothing
+here says of an instruction that it is sensitive, only what it does.
+
 User mode is as a monitor sets it up: IOPL is 0, and CR4 forbids reading the time-stamp and
 performance counters. A program at CPL 3 can change neither; with other values cli, in or rdtsc
 would not trap.
