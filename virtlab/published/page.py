@@ -196,8 +196,8 @@ def _other_processors() -> str:
         f"as it is reproduced has {printed} mnemonics [S]; with iret, as the book of 2017 groups "
         f"them, there are {len(classify(ia32.IA32).critical)}.",
         "",
-        "The model says of each IA-32 instruction what it reads and writes, and was written with the "
-        "list at hand; that an instruction is sensitive follows from running it in both modes.",
+        "The model says of each IA-32 instruction what it reads and writes, and was written with "
+        "the list at hand; that an instruction is sensitive follows from running it in both modes.",
         "",
         "The same enumeration of other processors, shown and not scored. VT-x is seen from the "
         "host: its guests run in non-root operation, kernel and all. The last two rows are this "
