@@ -54,7 +54,7 @@ from virtlab.hypervisors.exits import (
     TRUE_PAGE_FAULT,
     describe,
 )
-from virtlab.hypervisors.rings import look, put, receive_typed, send_event, serve
+from virtlab.hypervisors.rings import look, put, receive_typed, send_event, serve, take_back_event
 from virtlab.hypervisors.vcpu import begin, enter, guest_memory, settle_exit, shows
 from virtlab.hypervisors.virtual_machine import VirtualMachine
 from virtlab.isa import encoding as e
@@ -80,6 +80,7 @@ from virtlab.machine.walk import ACCESSES, Walk, walk
 i64 = np.int64
 SP = 2
 NEVER = -1  # as an unsigned time
+TIMER_INTERRUPT, EXTERNAL_INTERRUPT = 5, 9  # what scause calls them
 TRAP_STATUS = e.MSTATUS_SPP | e.MSTATUS_SPIE
 
 
@@ -139,9 +140,9 @@ def attend_events(vm, vcpu, guest, state):
         vcpu.idle_steps += deadline - vcpu.steps
     vcpu.waiting = 0
     if due and vcpu.stvec and not look(guest, abi.SHARED_EVENTS_OFF):
-        number = i64(9)
+        number = i64(EXTERNAL_INTERRUPT)
         if due >> abi.EVENT_TIMER & 1:
-            number = i64(5)
+            number = i64(TIMER_INTERRUPT)
         vm.injections += 1
         vcpu.mstatus |= e.MSTATUS_SIE
         vcpu.pc = take_interrupt(vcpu, guest, vcpu.pc, number)
@@ -185,12 +186,7 @@ def handle_hypercall(vm, vcpu, hart, guest, state):
         result = i64(-abi.ERROR_NOT_FOUND)
     elif number == abi.HYPERCALL_SET_TIMER:
         vcpu.stimecmp = argument
-        put(
-            vcpu,
-            guest,
-            abi.SHARED_PENDING,
-            look(guest, abi.SHARED_PENDING) & ~i64(1 << abi.EVENT_TIMER),
-        )
+        take_back_event(vcpu, guest, abi.EVENT_TIMER)
     elif number == abi.HYPERCALL_BLOCK:
         put(vcpu, guest, abi.SHARED_EVENTS_OFF, i64(0))
         vcpu.waiting = 1

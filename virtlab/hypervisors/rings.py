@@ -56,6 +56,12 @@ def send_event(vcpu, guest, port):
 
 
 @njit(inner=True)
+def take_back_event(vcpu, guest, port):
+    """What had happened at a port no longer matters."""
+    put(vcpu, guest, abi.SHARED_PENDING, look(guest, abi.SHARED_PENDING) & ~(i64(1) << port))
+
+
+@njit(inner=True)
 def serve(vm, vcpu, guest, state, port):
     """Do all that is in a ring; 0 or an error, negated."""
     if port == abi.EVENT_CONSOLE:
