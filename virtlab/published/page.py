@@ -4,7 +4,7 @@
 """
 
 from virtlab import cost
-from virtlab.published import ia32, riscv, third_generation
+from virtlab.published import forkwait, ia32, riscv, third_generation
 from virtlab.published.paging_crossover import PagingPrices, crossover
 from virtlab.published.registry import reproduction, reproductions, scores
 from virtlab.published.report import correlations, misses, number, signed_percent
@@ -258,4 +258,40 @@ def _crossover() -> str:
     return "\n".join(lines)
 
 
-BESIDE = {"R0": _other_processors, "R3c": _ratio_by_size, "R3d": _crossover}
+def _events(name: str, unit: str) -> list[str]:
+    """A table of the events that reproduction `name` has as its measured inputs."""
+    events = next(one.value for one in reproduction(name).inputs if one.name == "events")
+    lines = [f"What causes {unit}, counted on our own monitors:", ""]
+    lines += _rows("monitor", "events")
+    for monitor, counted in events.items():
+        by_row = counted if all(isinstance(n, dict) for n in counted.values()) else {"": counted}
+        for row, found in by_row.items():
+            texts = [f"{n:g} {event.removeprefix('exit:')}" for event, n in found.items()]
+            lines.append(f"| {f'{monitor} {row}'.strip()} | {', '.join(texts) or 'none'} |")
+    return lines
+
+
+def _operations() -> str:
+    return "\n".join(_events("R1", "one operation"))
+
+
+def _forkwait() -> str:
+    inputs = {one.name: one.value for one in reproduction("R2").inputs}
+    scales = [f"{forkwait.scale(inputs, name):.1f} ({name})" for name in ("BT", "VT")]
+    return "\n".join(
+        [
+            *_events("R2", "one process of the teaching OS, from fork to wait"),
+            "",
+            "By the P4's times one of the paper's processes causes as many events as "
+            f"{' or '.join(scales)} of these. This is no prediction; the paper prints no counts.",
+        ]
+    )
+
+
+BESIDE = {
+    "R1": _operations,
+    "R2": _forkwait,
+    "R0": _other_processors,
+    "R3c": _ratio_by_size,
+    "R3d": _crossover,
+}

@@ -9,7 +9,9 @@ from virtlab.published.tables import DataError
 
 MODULES = (
     "popek_goldberg",
+    "adams_agesen",
     "exits_by_generation",
+    "forkwait",
     "walk_references",
     "walk_caches",
     "walk_caches_by_stay",
