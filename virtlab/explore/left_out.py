@@ -64,6 +64,7 @@ def left_out(*packages: str) -> Drawing:
         if not place.exists():
             raise ValueError(f"virtlab has no sub-package or module {package!r}")
         found += departures(place)
-    text = f"{count(len(found), 'remark')} in {' and '.join(packages)} marked '{MARK}'."
+    named = " and ".join(filter(None, (", ".join(packages[:-1]), packages[-1])))
+    text = f"{count(len(found), 'remark')} in {named} marked '{MARK}'."
     rows = tuple((remark, f"{name}, line {line}") for name, line, remark in found)
     return Drawing("What the model leaves out", text, ("departure", "where"), rows)
