@@ -7,13 +7,14 @@
 
 Shared: exits (why a guest leaves, and what is answered), vcpu (the world switch), shadow (shadow
 page tables), gstage and vs_registers (what hardware offers), paravirt_abi, domain_builder,
-direct_paging and rings (what a ported guest meets), virtual_machine (the class), view (what a
-handler in Python sees).
+direct_paging and rings (what a ported guest meets), virtual_machine (the class), host (several of
+them on one hart), view (what a handler in Python sees).
 """
 
 from virtlab.hypervisors.emulation import Emulation
 from virtlab.hypervisors.exits import Action, ExitReason
 from virtlab.hypervisors.hardware_assisted import HardwareAssisted
+from virtlab.hypervisors.host import Host
 from virtlab.hypervisors.paravirt import Paravirt
 from virtlab.hypervisors.trap_and_emulate import TrapAndEmulate
 from virtlab.hypervisors.virtual_machine import Exit, ModelError, VirtualMachine
@@ -29,6 +30,7 @@ __all__ = [
     "Exit",
     "ExitReason",
     "HardwareAssisted",
+    "Host",
     "ModelError",
     "Paravirt",
     "TrapAndEmulate",

@@ -22,6 +22,7 @@ from virtlab.machine import arguments, boot, views
 from virtlab.machine.arguments import hex64
 from virtlab.machine.csr import MEDELEG_WRITABLE
 from virtlab.machine.machine import CODE_ROWS, Machine, run_hart
+from virtlab.machine.ram import forget_all_code
 from virtlab.machine.state import (
     EVENT_COLUMNS,
     N_EVENTS,
@@ -33,6 +34,7 @@ from virtlab.machine.state import (
 from virtlab.machine.stops import Stop, Watch, watch_for
 
 POOL_BYTES = 8 << 20  # for the hypervisor's own pages
+ALONE = "because one of several virtual machines on a host cannot be taken back alone."
 ROW_SPAN = CODE_ROWS * e.PAGE_BYTES  # a guest's RAM begins at a multiple (see ram.drop_row)
 
 
@@ -105,6 +107,12 @@ class VirtualMachine(Machine):
     def __init__(self, ram="128M", host=None, **settings):
         self._handlers: dict[ExitReason, Callable] = {}
         self._shared_host = host
+        if host is not None:
+            if not hasattr(host, "place"):
+                raise TypeError(f"host {host!r}: accepted are a Host and None.")
+            if settings.get("record"):
+                raise ValueError("record=True: accepted with a host of its own only, " + ALONE)
+            settings["record"] = False
         super().__init__(ram, **settings)
 
     def _state_words(self) -> int:
@@ -112,6 +120,12 @@ class VirtualMachine(Machine):
         return 1
 
     # Its place on the host
+
+    def _power_on(self, image):
+        if image is not None:  # refuse what cannot be loaded while all is still as it was
+            scratch = new_memory(self._ram_bytes, 1, self._disk_source)
+            boot.boot(boot.new_hart()[0], scratch, image, self._firmware, self._append)
+        return super()._power_on(image)
 
     def _new_memory(self) -> Memory:
         pool = -(-self._ram_bytes // ROW_SPAN) * ROW_SPAN
@@ -167,6 +181,18 @@ class VirtualMachine(Machine):
         self._watched[:] = self._host.pages & PAGE_WATCHED
         return (self._physical, self._vms, self._state, self._exits, self._guest_log, self._watched)
 
+    def _decode_anew(self) -> None:
+        if self._shared_host is None:
+            super()._decode_anew()
+        else:  # what others have decoded stays, and so do the guards of their pages
+            forget_all_code(self._host)
+
+    def snapshot(self):
+        """As Machine.snapshot; refused on a host that others share."""
+        if self._shared_host is not None:
+            raise ValueError("snapshot: accepted with a host of its own only, " + ALONE)
+        return super().snapshot()
+
     def _restore(self, wanted, history) -> None:
         super()._restore(wanted, history)
         self._host.pages[:] = self._host.pages & ~np.uint8(PAGE_WATCHED) | wanted.extra[-1]
@@ -183,7 +209,7 @@ class VirtualMachine(Machine):
                 if budget <= 0:
                     return self._left()
                 if self._vms["interpret"][0]:
-                    run_hart(self._harts, *self._mem, budget)
+                    self._interpret(budget)
                 else:
                     run_hart(self._physical, *self._host, budget)
                 # Any other end of the stretch is for `resume` to see; a look would use it up.
@@ -192,6 +218,19 @@ class VirtualMachine(Machine):
                     handler = self._handlers.get(ExitReason(reason)) if reason else None
                     if handler is not None:
                         action = self._ask(handler)
+
+    def _interpret(self, budget: int) -> None:
+        """Run the vcpu itself, on the guest's memory.
+
+        Rows of decoded instructions are known by page numbers, and the guest's are the host's only
+        if its RAM begins where the host's does.
+        """
+        elsewhere = bool(self._vms["host_base"][0])
+        if elsewhere:
+            forget_all_code(self._host)
+        run_hart(self._harts, *self._mem, budget)
+        if elsewhere:
+            forget_all_code(self._mem)
 
     def _left_by_trap(self) -> bool:
         vm, hart = self._vms[0], self._physical[0]

@@ -105,6 +105,6 @@ def save_registers(vm, vcpu, hart, mem, guest, state):
             vcpu.htval, vcpu.htinst = 0, 0
             vcpu.hstatus &= ~(e.HSTATUS_SPV | e.HSTATUS_GVA)
     vcpu.n_events = end
-    hart.mie, hart.watch = 0, 0
+    hart.mie, hart.watch, hart.waiting = 0, 0, 0  # whoever has the next turn
     flush_all(vcpu)  # it has not seen the guest's fences
     choose_contexts(vcpu)

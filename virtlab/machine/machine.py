@@ -184,6 +184,11 @@ class Machine:
     def _copies(self) -> tuple[np.ndarray, ...]:
         return tuple(array.copy() for array in self._also())
 
+    def _decode_anew(self) -> None:
+        """Drop all decoded instructions."""
+        forget_all_code(self._host)
+        unguard_all(self._running[0])
+
     # Running
 
     def run(self, budget: int | None = None, *, until=None) -> Stop:
@@ -255,8 +260,7 @@ class Machine:
         """Tell the run loop what to watch; the instruction to stop at is decoded anew."""
         hart = self._hart
         if hart.watch_pc != watch.pc:
-            forget_all_code(self._host)
-            unguard_all(self._running[0])
+            self._decode_anew()
         hart.watch = watch.mask
         hart.watch_pc = watch.pc
         hart.watch_byte = watch.text[-1] if watch.text else -1
