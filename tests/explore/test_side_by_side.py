@@ -13,6 +13,7 @@ from virtlab.isa.assembler import assemble
 from virtlab.machine import Machine
 
 ALL_SECONDS = 10  # in which the teaching OS boots under every technique, one after another
+STATE = {"id": "s", "method": "state", "argument": None, "column": 0}
 TECHNIQUE_NAMES = list(TECHNIQUES)
 
 
@@ -70,6 +71,47 @@ def test_what_a_page_cannot_build_leaves_the_table():
     assert spec_of(SideBySide(machines).html()) == {"kind": "columns", "columns": []}
     with pytest.raises(ValueError, match="at least 2 machines, not 1"):
         SideBySide({"one": machines["bare"]})
+
+
+WIDGET = """
+async ([text, names]) => {
+  const module = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  const heard = new Set();
+  const model = {
+    on: (name, receive) => heard.add(receive),
+    off: (name, receive) => heard.delete(receive),
+    get: () => names,
+    send: async (message) => {
+      const answer = { id: message.id, ...(await python(message)) };
+      heard.forEach((receive) => receive(answer));
+    },
+  };
+  globalThis.tell = (message) => heard.forEach((receive) => receive(message));
+  globalThis.close = module.default.render({ model, el: document.body });
+}
+"""
+
+
+@pytest.mark.browser
+def test_the_widget_s_module_drives_the_machines_in_python(browser):
+    program = assemble("csrr a0, mhartid\nli t0, 0x100000\nli t1, 0x5555\nsw t1, 0(t0)")
+    bare, trapped = Machine(ram="1M").load(program), TrapAndEmulate(ram="1M").load(program)
+    both = SideBySide({"bare": bare, "trapped": trapped})
+    page = browser.new_page()
+    page.expose_function("python", both.answer)
+    page.evaluate(WIDGET, [both._esm, both.names])
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("status").filter(has_text=f"{trapped.n_exits} exits").wait_for()
+    assert (bare.exit_code, trapped.exit_code) == (0, 0)
+    assert table(page)["trapped"][:2] == [str(trapped.steps), str(trapped.n_exits)]
+    bare.reset()
+    page.evaluate("message => tell(message)", {"moved": both.answer(STATE)["state"], "column": 0})
+    assert table(page)["bare"][0] == "0"
+    page.get_by_role("button", name="Restart", exact=True).click()
+    page.get_by_role("status").filter(has_text="trapped: 0 instructions").wait_for()
+    assert trapped.steps == 0
+    page.evaluate("close()")
+    page.close()
 
 
 @pytest.fixture(scope="module")

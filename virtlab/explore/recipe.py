@@ -227,7 +227,7 @@ def bake(recipe: dict) -> dict:
 
 def power_on(recipe: dict) -> Machine:
     """A machine of a recipe's kind with its settings and its disk, nothing loaded."""
-    technique = recipe["technique"]
+    technique = recipe.get("technique")  # a notebook stored before there were any names none
     kind = TECHNIQUES[technique["name"]] if technique else Machine
     return kind(
         ram=recipe["ram"],
@@ -236,7 +236,7 @@ def power_on(recipe: dict) -> Machine:
         append=recipe["append"],
         adue=recipe["adue"],
         steps_per_tick=recipe["steps_per_tick"],
-        silent_privileged=recipe["silent_privileged"],
+        silent_privileged=recipe.get("silent_privileged", False),
         **(technique["options"] if technique else {}),
     )
 

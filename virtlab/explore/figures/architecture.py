@@ -289,13 +289,20 @@ def diagram(
             "box_lit": ("int64", (2 + kernel.MOST_PARTS + 2,)),
             "line_lit": ("int64", (4,)),
         },
-        title=f"{design.title}: "
-        + f"{{state[{kernel.SHOWN}]?before the first exit shown|"
-        + f"exit {{state[{kernel.NUMBER}]:,}} of the run}}",
+        title=_title(design, n),
         text=_text(counts, n, bool(sentences)),
         table=_table(design, recorded),
         figure=_picture(design, counts),
         labels=labels,
+    )
+
+
+def _title(design: Design, n: int) -> str:
+    if not n:
+        return f"{design.title}, without any exit"
+    return (
+        f"{design.title}: {{state[{kernel.SHOWN}]?before the first exit shown|"
+        f"exit {{state[{kernel.NUMBER}]:,}} of the run}}"
     )
 
 

@@ -132,7 +132,7 @@ class Page:
     @property
     def virtual(self) -> bool:
         """Whether one of the machines is a virtual one."""
-        return any(spec["recipe"]["technique"] for spec in self.machines)
+        return any(spec["recipe"].get("technique") for spec in self.machines)
 
     @property
     def charts(self) -> bool:
