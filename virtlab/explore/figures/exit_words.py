@@ -70,7 +70,8 @@ def standing_at(vm, exit):
     ValueError if the machine keeps no past, or what it does from now on is another run
     """
     here = vm.steps
-    vm.goto(exit.steps)
+    # The machine may stand at the exit's step with the exit behind it: it comes from before.
+    vm.goto(max(0, exit.steps - (vm.n_exits > exit.number)))
     try:
         on_hand = vm.exit_on_hand
         for _ in range(MOST_EXITS):
