@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from virtlab.hypervisors import BinaryTranslation, code_pages
 from virtlab.hypervisors.virtual_machine import ROW_SPAN, reset_host_hart
 from virtlab.isa import encoding as e
 from virtlab.machine import boot
 from virtlab.machine.machine import CODE_ROWS
-from virtlab.machine.state import PAGE_WATCHED, RAM_BASE, Memory, new_memory
+from virtlab.machine.state import PAGE_WATCHES, RAM_BASE, Memory, new_memory
 
 PAGE = 4096
 
@@ -93,6 +94,19 @@ def walked_by(hart) -> list[tuple[int, int]]:
     return roots
 
 
+def lent_to(vm) -> dict[int, int]:
+    """The hypervisor's own pages that the guest's kernel, translated, may reach, and its rights."""
+    if not isinstance(vm, BinaryTranslation) or vm._hart.mode == e.USER:
+        return {}
+    own = int(vm._vms[0].pool) - code_pages.OWN_BYTES
+    parts = (
+        (0, code_pages.ORIGINS_AT, e.PTE_X),
+        (code_pages.TABLES_AT, code_pages.MONITOR_AT, e.PTE_R),
+        (code_pages.MONITOR_AT, code_pages.PAGES_AT, e.PTE_R | e.PTE_W),
+    )
+    return {own + at: rights for a, b, rights in parts for at in range(a, b, PAGE)}
+
+
 def mapped_outside(vm) -> list[str]:
     """What the physical hart, about to be entered, could let the guest do that no guest may."""
     hart, place, host = vm._physical[0], vm._vms[0], vm._host
@@ -107,10 +121,12 @@ def mapped_outside(vm) -> list[str]:
         found, pages = leaves(host, root, 3, n)
         kept += pages
         own += found
-    tables = {page - RAM_BASE for page in kept}
+    tables, lent = {page - RAM_BASE for page in kept}, lent_to(vm)
     for level, pte in own:
         at = (pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) * PAGE - RAM_BASE
         size = PAGE << 9 * level
+        if at in lent and pte & (e.PTE_R | e.PTE_W | e.PTE_X) == lent[at]:
+            continue
         if not base <= at <= at + size <= base + n_bytes:
             pool = int(place.pool) <= at and at + size <= int(place.pool_end)
             if not pool or pte & e.PTE_W:
@@ -119,7 +135,7 @@ def mapped_outside(vm) -> list[str]:
             inside = range(at, at + size, PAGE)
             if any(page in tables for page in inside):
                 wrong.append(f"entry {pte:#x} allows writing to a page table in use")
-            if any(host.pages[page >> 12] & PAGE_WATCHED for page in inside):
+            if any(host.pages[page >> 12] & PAGE_WATCHES for page in inside):
                 wrong.append(f"entry {pte:#x} allows writing to a page that is watched")
     return wrong
 

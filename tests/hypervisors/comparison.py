@@ -30,7 +30,7 @@ MOST_ENTRIES = 1000  # without an instruction executed
 MODIFIED = ("paravirt",)  # runs guests that were changed for it, and no others
 CHOICES = {
     "trap-and-emulate": [dict(policy=name) for name in ("trace", "lazy", "flush", "eager")],
-    "binary-translation": [{}, dict(silent_privileged=True)],
+    "binary-translation": [dict(policy=name) for name in ("trace", "lazy", "flush", "eager")],
     "hardware-assisted": [dict(paging="nested"), dict(paging="shadow")],
 }
 

@@ -35,6 +35,7 @@ COLUMNS = ["boot", *WORKLOADS]
 BOUNDS = {
     "emulation": [0] * len(COLUMNS),
     "trap-and-emulate": [3.2, 42, 2.6, 10.5, 7.8, 2.3, 11, 7, 0.6, 7.6],
+    "binary-translation": [6.4, 9.1, 2.3, 3.5, 3.4, 2.2, 9.5, 2.9, 0.3, 3.8],
     "paravirt": [0.3, 7.4, 0.25, 1.9, 1.4, 0.55, 0.5, 1, 0.1, 1.3],
     "hardware-assisted": [1.7, 0.45, 0.06, 0.2, 0.25, 0.15, 7.2, 1, 0.05, 0.5],
     "hardware-assisted, shadow": [2.7, 1.2, 2.1, 1.7, 2.8, 1.8, 9, 1.9, 0.26, 3.2],

@@ -2,6 +2,7 @@
 
     emulation              interpreted, instruction by instruction
     trap_and_emulate       deprivileged, on shadow page tables
+    binary_translation     translated, on shadow page tables
     paravirt               ported: hypercalls, checked page tables, events and rings
     hardware_assisted      in VS-mode, on nested or shadow page tables
 
@@ -11,6 +12,7 @@ direct_paging and rings (what a ported guest meets), virtual_machine (the class)
 them on one hart), view (what a handler in Python sees).
 """
 
+from virtlab.hypervisors.binary_translation import BinaryTranslation
 from virtlab.hypervisors.emulation import Emulation
 from virtlab.hypervisors.exits import Action, ExitReason
 from virtlab.hypervisors.hardware_assisted import HardwareAssisted
@@ -20,12 +22,14 @@ from virtlab.hypervisors.trap_and_emulate import TrapAndEmulate
 from virtlab.hypervisors.virtual_machine import Exit, ModelError, VirtualMachine
 
 TECHNIQUES = {
-    kind.technique: kind for kind in (Emulation, TrapAndEmulate, Paravirt, HardwareAssisted)
+    kind.technique: kind
+    for kind in (Emulation, TrapAndEmulate, BinaryTranslation, Paravirt, HardwareAssisted)
 }
 
 __all__ = [
     "TECHNIQUES",
     "Action",
+    "BinaryTranslation",
     "Emulation",
     "Exit",
     "ExitReason",

@@ -62,6 +62,8 @@ N_REASONS = 16
 NONE, ECALL, PRIVILEGED, SHADOW_PAGE_FAULT, GUEST_PAGE_FAULT, TRUE_PAGE_FAULT = range(6)
 TRACE, MMIO, EXCEPTION, HYPERCALL, TIMER, INTERRUPT, WFI, CALLOUT = range(6, 14)
 HALT, INTERNAL_ERROR = range(14, 16)
+# What translated code asks for by a CALLOUT that is for no instruction.
+ASKED_NEXT, ASKED_JUMP, ASKED_STALE = -1, -2, -3
 HANDLE, RESUME, RETRY, REFLECT, STOP = range(-1, 4)
 
 # Columns of the exit log. Addresses are the guest's.
@@ -71,7 +73,7 @@ EXIT_REASON = 2
 EXIT_ACTION = 3
 EXIT_GVA = 4  # the address of a memory access, else 0
 EXIT_GPA = 5  # where it leads in guest physical memory, -1 if nowhere
-EXIT_DETAIL = 6  # the instruction word; of ECALL and HYPERCALL what is in a7; of CALLOUT its kind
+EXIT_DETAIL = 6  # the instruction word; of ECALL and HYPERCALL what is in a7; of CALLOUT either
 EXIT_CAUSE = 7  # the exception that made the guest leave, -1 for none
 EXIT_MODE = 8  # the guest's own mode (virtual): 0, 1, 3, plus 4 if V=1
 EXIT_INSTRUCTIONS = 9  # instructions that the hart has executed for the guest so far

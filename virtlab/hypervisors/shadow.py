@@ -37,7 +37,15 @@ from virtlab.isa import encoding as e
 from virtlab.machine.mmu import leaf_allows, translate
 from virtlab.machine.pmp import pmp_allows_page
 from virtlab.machine.ram import in_ram
-from virtlab.machine.state import BYTE, NO, PAGE_DIRTY, PAGE_TOHOST, PAGE_WATCHED, RAM_BASE
+from virtlab.machine.state import (
+    BYTE,
+    NO,
+    PAGE_DIRTY,
+    PAGE_TOHOST,
+    PAGE_WATCHED,
+    PAGE_WATCHES,
+    RAM_BASE,
+)
 from virtlab.machine.tlb import (
     CONTEXT_MODE_SHIFT,
     describe_context,
@@ -74,6 +82,7 @@ HAS_WRITER, SEVERAL_WRITERS = 1, 2
 
 SHADOW_BITS = e.PTE_V | e.PTE_A | e.PTE_D
 ORIGIN_SHIFT = 8
+PINNED = 1 << 8  # in an entry that points to a table: the hypervisor's own, not the guest's
 NO_TABLE = -1
 ALL_USER, AS_GUEST = 0, 1  # whether a shadow's pages belong to U-mode, or to whom the guest says
 BOTH_MODES = 0  # in C_MODE: the context serves the guest's S-mode and U-mode, AS_GUEST
@@ -233,9 +242,41 @@ def _free_branch(mem, state, pte, level):
     if level == 1:
         for k in range(512):
             below = mem.u64[(table >> 3) + k]
-            if below:
+            if below and not below & PINNED:
                 _free_page(mem, state, _table_of(below))
     _free_page(mem, state, table)
+
+
+# A table of the hypervisor's own
+
+
+@njit(inner=True)
+def pin_table(vm, mem, state, table):
+    """Map the last 2 MiB of the context in use by a table of the hypervisor's own.
+
+    The guest's own pages there are then in no shadow: `fill_shadow` leaves them out.
+
+    Parameters
+    ----------
+    table : int64, offset in host RAM
+
+    Returns
+    -------
+    pinned : bool, False if no page was left for the table above it
+    """
+    at = state[CONTEXTS + state[CURRENT] * CONTEXT_WORDS + C_TABLE] + 511 * 8
+    pte = mem.u64[at >> 3]
+    if pte == 0:
+        middle = new_page(vm, mem, state)
+        if middle == NO_TABLE:
+            return False
+        pte = ((RAM_BASE + middle) >> e.PAGE_SHIFT) << e.PTE_PPN_SHIFT | e.PTE_V
+        _put(mem, at, pte)
+    at = _table_of(pte) + 511 * 8
+    if mem.u64[at >> 3] == 0:
+        page = (RAM_BASE + table) >> e.PAGE_SHIFT
+        _put(mem, at, page << e.PTE_PPN_SHIFT | e.PTE_V | PINNED)
+    return True
 
 
 # Filling
@@ -276,7 +317,7 @@ def fill_shadow(vm, vcpu, hart, mem, guest, state, gva, gpa, access, mode, who):
         if leaf & e.PTE_D:
             bits |= leaf & e.PTE_W
     frame = (gpa - RAM_BASE) >> e.PAGE_SHIFT
-    if guest.pages[frame] & (PAGE_WATCHED | PAGE_TOHOST):
+    if guest.pages[frame] & (PAGE_WATCHES | PAGE_TOHOST):
         bits &= ~e.PTE_W
     if not pmp_allows_page(vcpu, gpa, i64(e.STORE), mode):
         bits &= ~e.PTE_W
@@ -299,6 +340,8 @@ def fill_shadow(vm, vcpu, hart, mem, guest, state, gva, gpa, access, mode, who):
                 return False
             pte = ((RAM_BASE + below) >> e.PAGE_SHIFT) << e.PTE_PPN_SHIFT | e.PTE_V
             _put(mem, at, pte)
+        if pte & PINNED:
+            return True
         table = _table_of(pte)
     at = table + (gva >> e.PAGE_SHIFT & 0x1FF) * 8
     hpa = (gpa & e.PAGE_MASK) + vm.host_base
@@ -559,13 +602,13 @@ def _drop_branch(mem, state, root, gva, level):
     step = i64(2)
     while step > level:
         pte = mem.u64[(table >> 3) + (gva >> (e.PAGE_SHIFT + 9 * step) & 0x1FF)]
-        if pte == 0:
+        if pte == 0 or pte & PINNED:
             return
         table = _table_of(pte)
         step -= 1
     at = table + (gva >> (e.PAGE_SHIFT + 9 * level) & 0x1FF) * 8
     pte = mem.u64[at >> 3]
-    if pte:
+    if pte and not (level == 1 and pte & PINNED):
         if level > 0:
             _free_branch(mem, state, pte, level - 1)
         _put(mem, at, i64(0))
@@ -603,7 +646,7 @@ def _drop_page(vm, hart, mem, root, gva):
     table = root
     for level in range(2, 0, -1):
         pte = mem.u64[(table >> 3) + (gva >> (e.PAGE_SHIFT + 9 * level) & 0x1FF)]
-        if pte == 0:
+        if pte == 0 or pte & PINNED:
             return
         table = _table_of(pte)
     index = gva >> e.PAGE_SHIFT & 0x1FF

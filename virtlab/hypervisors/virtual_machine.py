@@ -26,7 +26,7 @@ from virtlab.machine.ram import forget_all_code
 from virtlab.machine.state import (
     EVENT_COLUMNS,
     N_EVENTS,
-    PAGE_WATCHED,
+    PAGE_WATCHES,
     STOP_TRAP,
     Memory,
     new_memory,
@@ -178,7 +178,7 @@ class VirtualMachine(Machine):
         )
 
     def _also(self) -> tuple[np.ndarray, ...]:
-        self._watched[:] = self._host.pages & PAGE_WATCHED
+        self._watched[:] = self._host.pages & PAGE_WATCHES
         return (self._physical, self._vms, self._state, self._exits, self._guest_log, self._watched)
 
     def _decode_anew(self) -> None:
@@ -195,7 +195,7 @@ class VirtualMachine(Machine):
 
     def _restore(self, wanted, history) -> None:
         super()._restore(wanted, history)
-        self._host.pages[:] = self._host.pages & ~np.uint8(PAGE_WATCHED) | wanted.extra[-1]
+        self._host.pages[:] = self._host.pages & ~np.uint8(PAGE_WATCHES) | wanted.extra[-1]
 
     # Running
 

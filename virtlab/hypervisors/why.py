@@ -9,7 +9,13 @@ Sources: Privileged ISA 20240411, "CSR Address Mapping Conventions", "Virtual Ad
 Process", tables of exception causes; RISC-V SBI 2.0 for the names of calls.
 """
 
-from virtlab.hypervisors.exits import Action, ExitReason
+from virtlab.hypervisors.exits import (
+    ASKED_JUMP,
+    ASKED_NEXT,
+    ASKED_STALE,
+    Action,
+    ExitReason,
+)
 from virtlab.hypervisors.virtual_machine import Exit, VirtualMachine
 from virtlab.isa.disassembler import disassemble
 from virtlab.isa.encoding import CSR_NAMES, SYSTEM_OPCODE, cause_name
@@ -199,9 +205,32 @@ def _wfi(vm: VirtualMachine, exit: Exit) -> str:
 
 
 def _callout(vm: VirtualMachine, exit: Exit) -> str:
+    where = hex64(exit.pc)
+    asked = exit.detail - (1 << 64) if exit.detail >> 63 else exit.detail
+    if asked == ASKED_NEXT:
+        return (
+            f"Translated code ends where the guest goes on at {where}. The block there is "
+            "translated if it is new, and jumped to directly from now on."
+        )
+    if asked == ASKED_JUMP:
+        return (
+            f"An indirect jump to {where}, which the look-up table does not hold. The block there "
+            "is translated if it is new, and entered into the table."
+        )
+    if asked == ASKED_STALE:
+        return (
+            f"The translation of the code at {where} has been dropped, because its page was "
+            "written or mapped elsewhere. It is translated again."
+        )
+    text = disassemble(exit.detail, exit.pc)
+    if exit.detail & 0x7F == SYSTEM_OPCODE:
+        return (
+            f"{text} at {where} is sensitive: what it does depends on the guest's virtual hart or "
+            "changes it. Its translation is a call to the hypervisor."
+        )
     return (
-        f"Callout for {_instruction(vm, exit)}: its translation is a call to the translator, "
-        "because it changes what the guest's hart is, or leads to code not translated yet."
+        f"{text} at {where} is translated into a call: its stores have kept exiting, because they "
+        "hit pages that are watched, or its address is one that the hypervisor uses itself."
     )
 
 

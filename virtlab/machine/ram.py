@@ -17,7 +17,7 @@ from virtlab.machine.state import (
     PAGE_CODE,
     PAGE_DIRTY,
     PAGE_GUARDED,
-    PAGE_WATCHED,
+    PAGE_WATCHES,
     RAM_BASE,
     ROW,
     ROW_ENTRIES,
@@ -139,8 +139,7 @@ def dma_written(hart, mem, offset, n_bytes):
         mem.pages[page] |= PAGE_DIRTY
         if mem.pages[page] & PAGE_CODE:
             drop_row(mem, page)
-        if mem.pages[page] & PAGE_WATCHED:
-            hart.watched_dma += 1
+        hart.watched_dma |= i64(mem.pages[page] & PAGE_WATCHES)
 
 
 @njit

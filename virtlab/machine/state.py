@@ -98,7 +98,7 @@ HART = np.dtype(
             *words("host", "reservation_lost"),
             ("walk_table", _I, (3,)),
             *words("walk_leaf", "walk_level"),
-            *words("watched_dma"),  # pages with PAGE_WATCHED that devices have written
+            *words("watched_dma"),  # PAGE_WATCHES flags of pages that devices have written
             # The x86 lesson: 1 if some instructions fail silently in U-mode; the first that did.
             *words("silent", "silent_count", "silent_pc", "silent_word"),
             # TLBs. A tag is the virtual page plus the context's key (see tlb.py), -1 if empty; the
@@ -163,6 +163,8 @@ PAGE_CODE = 2  # has a row of decoded instructions
 PAGE_TOHOST = 4  # holds the word through which a test program talks to its host
 PAGE_GUARDED = PAGE_CODE | PAGE_TOHOST  # stores must take the slow path
 PAGE_WATCHED = 8  # a hypervisor wants to know of devices' writes
+PAGE_TRANSLATED = 16  # the same: code in it has been translated
+PAGE_WATCHES = PAGE_WATCHED | PAGE_TRANSLATED
 
 # Decoded instructions: a row a page, an entry a halfword, then the end mark and the row's owner.
 ROW_ENTRIES = 2048
