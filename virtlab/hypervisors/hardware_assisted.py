@@ -101,6 +101,7 @@ EXITS_ON = {
     "ecall": (0, 1 << e.CAUSE_ECALL_U),
     "breakpoint": (0, 1 << e.CAUSE_BREAKPOINT),
 }
+ACCESS = np.array([e.FETCH, e.LOAD, 0, e.STORE])  # by the last two bits of a page fault's cause
 HEADER = 8  # words of the state array that both kinds of paging have, see gstage.py, shadow.py
 INTERPRETED_STEPS = 256  # at a time
 NO_STORES = PAGE_WATCHED | PAGE_TOHOST  # pages to which no store may go unseen
@@ -163,7 +164,7 @@ def classify_exit(vm, vcpu, hart, guest):
     elif PAGE_FAULT_BITS >> cause & 1:
         reason = i64(x.TRUE_PAGE_FAULT)
         if vm.paging == SHADOW:
-            access = _access_of(cause)
+            access = ACCESS[cause & 3]
             gpa, _ = translate(vcpu, guest, gva, access, vcpu.mode, NO, NO)
             if vcpu.fault:
                 gpa = i64(-1)
@@ -175,7 +176,7 @@ def classify_exit(vm, vcpu, hart, guest):
         gpa = hart.htval << 2
         if hart.htinst == 0:
             gpa |= value & 3
-        access = _access_of(cause - (e.CAUSE_FETCH_GUEST_PAGE - e.CAUSE_FETCH_PAGE))
+        access = ACCESS[cause & 3]
         if hart.htinst == PSEUDO_WRITE:  # of an accessed or dirty bit
             access = i64(e.STORE)
         reason = _why_not_mapped(vcpu, guest, gpa, access, i64(x.GUEST_PAGE_FAULT))
@@ -191,15 +192,6 @@ def _why_not_mapped(vcpu, guest, gpa, access, unknown):
     if access == e.STORE and guest.pages[(gpa - RAM_BASE) >> e.PAGE_SHIFT] & NO_STORES:
         return i64(x.TRACE)
     return unknown
-
-
-@njit(inner=True)
-def _access_of(cause):
-    if cause == e.CAUSE_STORE_PAGE:
-        return i64(e.STORE)
-    if cause == e.CAUSE_LOAD_PAGE:
-        return i64(e.LOAD)
-    return i64(e.FETCH)
 
 
 # Handlers, one for each reason
@@ -246,7 +238,7 @@ def handle_guest_page_fault(vm, vcpu, hart, mem, guest, state):
 def handle_shadow_page_fault(vm, vcpu, hart, mem, guest, state):
     """The guest's table allows it: enter the page into the shadow, and let the guest try again."""
     shadow_of(vm, vcpu, hart, mem, guest, state)
-    access = _access_of(vm.cause)
+    access = ACCESS[vm.cause & 3]
     gpa, _ = translate(vcpu, guest, vm.gva, access, vcpu.mode, NO, NO)
     who = i64(AS_GUEST)
     if vcpu.mode == e.USER and vcpu.satp >> e.ATP_MODE_SHIFT == 0:
