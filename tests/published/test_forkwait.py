@@ -3,16 +3,12 @@
 import pytest
 
 from virtlab import guests
-from virtlab.hypervisors import TECHNIQUES
 from virtlab.published import forkwait, forkwait_events, reproduction
 
-TECHNIQUE = {"BT": "binary-translation", "VT": "hardware-assisted"}
 INPUTS = {one.name: one.value for one in reproduction("R2").inputs}
 
 
-@pytest.mark.parametrize(
-    "monitor", [m for m in forkwait_events.MONITORS if TECHNIQUE[m] in TECHNIQUES]
-)
+@pytest.mark.parametrize("monitor", forkwait_events.MONITORS)
 def test_the_frozen_events_are_those_of_real_runs(monitor):
     machine = forkwait_events.MONITORS[monitor]
     counted = forkwait_events.count_forkwait(machine, guests.path("pith"), guests.disk("pith"))
