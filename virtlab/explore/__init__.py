@@ -24,6 +24,7 @@
 | when nested paging is cheaper than shadow paging | `paging_crossover()` |
 | the guest's page table and its shadow, around an exit | `shadow_table(vm, exit)` |
 | a two-dimensional page walk | `nested_walk()` |
+| a block of kernel code, translated | `translation("...")` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -52,6 +53,7 @@ from virtlab.explore.figures.registers import registers
 from virtlab.explore.figures.shadow_table import shadow_table
 from virtlab.explore.figures.timeline import timeline
 from virtlab.explore.figures.tlb import tlb
+from virtlab.explore.figures.translation import translation
 from virtlab.explore.figures.traps import traps
 from virtlab.explore.figures.walk import walk, walks
 from virtlab.explore.figures.why import why
@@ -105,6 +107,7 @@ __all__ = [
     "timeline",
     "tlb",
     "tlb_sweep",
+    "translation",
     "traps",
     "walk",
     "walks",
