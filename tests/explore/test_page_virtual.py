@@ -114,6 +114,27 @@ def test_pieces_of_a_run_leave_the_same_exits(tab):
         tab.whole = True
 
 
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_a_page_goes_on_where_the_notebook_stopped(tab, technique):
+    vm = pith_under(technique)
+    vm.run(until=PROMPT)
+    vm.type("ls\n")
+    vm.run(20_000)
+    vm.memory.write(0x8100_0000, b"written from outside")
+    vm.step(1)
+    vm.pc = vm.pc
+    player = Player(vm)
+    assert len(spec_of(player.html())["actions"]) == 3
+    tab.whole = False  # the page replays in other pieces than those of the notebook
+    try:
+        assert tab.begin(player.html()) == ask(player, "state")["state"]
+        same_virtual_insides(tab, vm)
+        agree(tab, player, [("run", [None, 10**9]), ("goto", vm.steps), ("step", 3)])
+        same_virtual_insides(tab, vm)
+    finally:
+        tab.whole = True
+
+
 def test_a_run_stops_at_each_exit_and_says_which(tab):
     vm = TrapAndEmulate(ram="1M").load(assemble(PRIVILEGED))
     player = Player(vm)

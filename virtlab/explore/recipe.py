@@ -29,6 +29,7 @@ from virtlab.hypervisors.virtual_machine import MEMORY_REASONS
 from virtlab.isa import encoding as e
 from virtlab.isa import op
 from virtlab.isa.assembler import Program
+from virtlab.isa.translation_cache import INFO_WORDS, POSITION
 from virtlab.kernels import walk as walking
 from virtlab.machine import Machine, arguments, boot, machine, state, stops, views
 from virtlab.machine.history import SNAPSHOTS_KEPT, Action
@@ -105,6 +106,11 @@ OPTIONS = {"policy": POLICIES, "paging": PAGING}
 
 # The mode in which a guest's tables are walked, where it is not the guest's own.
 MODE_OF_WALKS = {"paravirt": e.USER}
+
+
+# A word of the technique's state, counted from its end, that an action from outside sets to zero;
+# see BinaryTranslation._do.
+FORGOTTEN = {"binary-translation": POSITION - INFO_WORDS}
 
 
 def _technique(machine: Machine) -> dict | None:
@@ -261,7 +267,8 @@ def _virtual(inside: _Insides) -> dict:
             "resume": f"resume {inside.technique['name']}",
             "handle": exits.HANDLE,
             "mode": MODE_OF_WALKS.get(inside.technique["name"]),
-            "page_watched": state.PAGE_WATCHED,
+            "page_watched": state.PAGE_WATCHES,
+            "forget": FORGOTTEN.get(inside.technique["name"]),
             "n_exits": exits.N_EXITS,
             "column": columns,
             "until": {view.EXIT: [0, view.AN_EXIT]},

@@ -74,6 +74,8 @@ export class VirtualMachine extends Machine {
   do(action) {
     super.do(action);
     if (action.kind === "memory") this.vm.set("stale", 1n); // page tables may have been changed
+    const { forget } = this.image.technique;
+    if (Number.isInteger(forget)) this.state.view[this.state.length + forget] = 0n;
   }
 
   // Snapshots
