@@ -47,10 +47,10 @@ BARE, TRANSLATION, HARDWARE = "bare", "binary-translation", "hardware-assisted, 
 # forkwait in seconds: 6.02, 36.95, 106.4. The null call: 242, 2308, 246; the latter two's order is
 # hardware first. compute: SPECint 2000, slower by 4 % in software and by 5 % in hardware.
 ORDER = {
-    "nullsys": [BARE, HARDWARE, TRANSLATION],
-    "forkwait": [BARE, TRANSLATION, HARDWARE],
-    "pgfault": [BARE, TRANSLATION, HARDWARE],
-    "ptemod": [BARE, TRANSLATION, HARDWARE],
+    "nullsys": (["nullsys 1000"] * 2 + ["nullsys 3000"], [BARE, HARDWARE, TRANSLATION]),
+    "forkwait": (["forkwait 20"] * 2 + ["forkwait 40"], [BARE, TRANSLATION, HARDWARE]),
+    "pgfault": (["pgfault 100 4"] * 2 + ["pgfault 100 12"], [BARE, TRANSLATION, HARDWARE]),
+    "ptemod": (["ptemod 64 8"] * 2 + ["ptemod 64 24"], [BARE, TRANSLATION, HARDWARE]),
 }
 STARTED, COMPUTED = 19_000_000, 12_000_000  # instructions of it left out, and counted
 COMPUTE_OVERHEAD = 0.09  # the largest that the paper reports for SPECint 2000
@@ -83,10 +83,20 @@ def counted(way: str) -> dict[str, dict]:
     return found
 
 
+@cache
 def cycles(way: str, workload: str) -> float:
-    """What a workload costs on the processor of the paper."""
-    technique = way.split(",")[0]
-    return price(counted(way)[workload], complete(PRICES), technique).cycles
+    """What some rounds of a workload cost on the processor of the paper, its start left out."""
+    m = machine(way)
+    bills = []
+    for command in ORDER[workload][0]:
+        m.run(1_000_000)
+        before = counts_of(m)
+        m.type(command + "\n")
+        assert m.run(until=PROMPT).reason == "until"
+        after = counts_of(m)
+        counts = {key: after[key] - before[key] for key in after}
+        bills.append(price(counts, complete(PRICES), way.split(",")[0]).cycles)
+    return bills[2] - bills[1]  # the first one only fills what is remembered
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -111,7 +121,7 @@ def test_every_technique_has_bounds():
 
 @pytest.mark.parametrize("workload", ORDER)
 def test_the_order_of_the_techniques_is_the_published_one(workload):
-    ways = [way for way in ORDER[workload] if way.split(",")[0] in (BARE, *TECHNIQUES)]
+    ways = [way for way in ORDER[workload][1] if way.split(",")[0] in (BARE, *TECHNIQUES)]
     costs = [cycles(way, workload) for way in ways]
     assert costs == sorted(costs), dict(zip(ways, costs, strict=True))
 
@@ -140,6 +150,6 @@ def test_computation_costs_about_the_same_everywhere_but_in_an_emulator():
 
 
 def test_emulation_is_the_slowest_where_the_guest_computes():
-    costs = {way: cycles(way, "compute") for way in [BARE, *WAYS]}
+    costs = {way: computing(way) for way in [BARE, *WAYS]}
     assert max(costs, key=costs.get) == "emulation"
     assert min(costs, key=costs.get) == BARE

@@ -98,7 +98,7 @@ GUESTS = {
     """,
 }
 S, G, P = "SHADOW_PAGE_FAULT RETRY", "GUEST_PAGE_FAULT RETRY", "PRIVILEGED RESUME"
-M, E, D = "MMIO RESUME", "ECALL RESUME", "EXCEPTION REFLECT"
+M, E, D, C = "MMIO RESUME", "ECALL RESUME", "EXCEPTION REFLECT", "CALLOUT RESUME"
 M_FAULTS = "MMIO REFLECT"  # no device is there: the guest's own fault
 DEVICE = [(2, M), (3, M), (5, M), (8, M)]
 # For each way to run: what each guest's exits are, (instruction, reason and action).
@@ -112,6 +112,17 @@ EXITS = {
         "program": [(0, S), (2, P), (4, P), (5, P), (6, S), (7, "ECALL REFLECT"), (8, P)],
         "memory": [(0, S), (1, S), (5, S)],
         "fences": [(0, S), (0, P), (2, P), (3, P), (5, P), (6, P)],
+    },
+    (
+        "binary-translation",
+    ): {  # most registers of the kernel are words of memory to its translation
+        "arithmetic": [],
+        "registers": [(6, C), (7, C), (8, C)],
+        "device": DEVICE,
+        "traps": [(4, E), (5, "CALLOUT REFLECT"), (7, M_FAULTS), (7, M_FAULTS)],
+        "program": [(5, C), (6, S), (7, "ECALL REFLECT")],
+        "memory": [(1, S), (5, S)],
+        "fences": [(0, C), (2, C), (3, C), (5, C), (6, C)],
     },
     ("hardware-assisted", "nested"): {
         "arithmetic": [(0, G)],

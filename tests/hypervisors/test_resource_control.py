@@ -34,7 +34,7 @@ def seeds(seed: int, what: str, n: int) -> list[int]:
 @pytest.mark.parametrize("name", hostile.GUESTS)
 def test_a_hostile_guest_stays_in_its_machine(name, variant):
     program = assemble(hostile.GUESTS[name])
-    m = Machine(**SETTINGS).load(program)
+    m = Machine(silent_privileged=variant.silent, **SETTINGS).load(program)
     stop = m.run(200_000)
     assert stop.reason == "exit", str(stop)
     expected = outcome(m, stop.reason)
@@ -58,7 +58,7 @@ def test_random_guests_stay_in_their_machine(variant, seed):
             watch(inspect(machines[guest.setting], every=LOOK_EVERY))
         vm = machines[guest.setting]
         vm._shared_host = board
-        expected = comparison.run(comparison.bare(guest.setting), guest)
+        expected = comparison.run(comparison.bare(guest.setting, variant.silent), guest)
         found = comparison.run(vm, guest)
         assert board.intact(), f"seed {each:#x}"
         assert not expected.differences(found), f"seed {each:#x}"
@@ -68,7 +68,10 @@ def test_random_guests_stay_in_their_machine(variant, seed):
 @pytest.mark.parametrize("name", hostile.ENDLESS)
 def test_the_host_regains_control_after_the_very_instruction(name, variant):
     program = assemble(hostile.ENDLESS[name])
-    machines = [Machine(**SETTINGS), watch(variant.make(**SETTINGS))]
+    machines = [
+        Machine(silent_privileged=variant.silent, **SETTINGS),
+        watch(variant.make(**SETTINGS)),
+    ]
     for budget in BUDGETS:
         for m in machines:
             m.load(program)
