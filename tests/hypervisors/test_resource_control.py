@@ -14,13 +14,15 @@ from tests.hypervisors import comparison, hostile
 from tests.hypervisors.board import Board, inspect
 from tests.hypervisors.comparison import VARIANTS, outcome, watch
 from tests.hypervisors.random_guests import Guest
-from virtlab.hypervisors import Action, ExitReason
+from virtlab.hypervisors import Action, ExitReason, Host
 from virtlab.isa.assembler import assemble
 from virtlab.machine import Machine
 
 PATTERNS = (0x5A, 0xA5)
 N_RANDOM = 25  # random guests for each variant
 LOOK_EVERY = 7  # entries
+N_NEIGHBOURS = 4
+SHARED_STEPS = 6000
 BUDGETS = (1, 2, 997, 20_000)
 SETTINGS = dict(ram=hostile.RAM_BYTES, firmware="sbi", disk=bytes(8192), record=False)
 
@@ -87,6 +89,23 @@ def test_a_guest_that_nothing_can_wake_gives_the_hart_back(variant):
     m = Machine(**SETTINGS).load(assemble(hostile.ASLEEP))
     assert [each.run(10_000).reason for each in (m, vm)] == ["idle", "idle"]
     assert m.steps == vm.steps
+
+
+@pytest.mark.parametrize("quantum", [1, 37, 5000])
+def test_random_guests_of_any_techniques_share_a_hart_and_end_as_alone(quantum, seed):
+    rng = random.Random(f"{seed} neighbours {quantum}")
+    host = Host(ram="128M")
+    inmates = []
+    for variant in rng.sample(VARIANTS, N_NEIGHBOURS):
+        guest = Guest(rng.getrandbits(40), starts_in_m=False)
+        vm = variant.make(host=host, record=False, **guest.setting.options())
+        inmates.append((variant, guest, comparison.start(vm, guest)))
+    stops = host.run(SHARED_STEPS, quantum)
+    for (variant, guest, vm), stop in zip(inmates, stops, strict=True):
+        m = comparison.start(comparison.bare(guest.setting, variant.silent), guest)
+        expected = outcome(m, m.run(SHARED_STEPS).reason)
+        found = outcome(vm, stop.reason)
+        assert not expected.differences(found), f"{variant}, seed {guest.seed:#x}"
 
 
 # The inspector, and the pattern, would tell.
