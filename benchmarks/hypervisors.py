@@ -1,8 +1,9 @@
 """How fast is a guest under each technique? `python benchmarks/hypervisors.py --json`.
 
 Speeds are relative to the bare machine, which takes its turn in each round, so that noise meets all
-alike; a technique's figure is the median of its rounds. Seconds are the processor's for this
-process, so that others on the computer do not count. Exits are counted, not measured.
+alike; a technique's figure is the median of its rounds. Speeds are of the processor's time for this
+process, so that others on the computer do not count; boot_s and sweep_s are what one waits. Exits
+are counted, not measured.
 
     relative_mips      technique to guest instructions a second relative to bare, while the teaching
                        OS computes without a system call (its workload `compute`)
@@ -94,11 +95,11 @@ def compute_mips(make) -> float:
 
 def boot_seconds(make) -> float:
     """From making the machine to the prompt."""
-    began = time.process_time()
+    began = time.perf_counter()
     m = make()
     if m.run(until=PROMPT).reason != "until":
         raise SystemExit(f"{m!r}: the teaching OS did not reach its prompt")
-    return time.process_time() - began
+    return time.perf_counter() - began
 
 
 def exits_per_thousand(make) -> dict[str, float]:
@@ -125,9 +126,9 @@ def sweep_seconds(make) -> float:
     values = [100.0 * k for k in range(N_PRICES)]
     times = []
     for _ in range(5):
-        began = time.process_time()
+        began = time.perf_counter()
         totals = sweep(m.counts, prices, SWEPT, values)
-        times.append(time.process_time() - began)
+        times.append(time.perf_counter() - began)
         if len(totals) != N_PRICES:
             raise SystemExit("a sweep has another number of answers than of prices")
     return statistics.median(times)
