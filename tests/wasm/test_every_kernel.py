@@ -18,6 +18,7 @@ import virtlab
 from virtlab.explore.page.assets import MACHINE
 from virtlab.hypervisors import TECHNIQUES
 from virtlab.isa import encoding as e
+from virtlab.isa import op, translate
 from virtlab.isa.encoding import CSR_NUMBERS
 from virtlab.kernels import (
     access,
@@ -270,6 +271,25 @@ def feed_decode(rng):
     return (i64(rng.integers(1 << 32) if rng.random() < 0.8 else rng.integers(1 << 16)),)
 
 
+def feed_encode(rng):
+    o = i64(rng.integers(op.LUI, op.HSV_D + 1))
+    return o, *(up_to(rng, 33) for _ in range(3)), i64(rng.integers(-(1 << 31), 1 << 31))
+
+
+def feed_constant(rng):
+    value = numbers(rng, np.int64, ())[()]
+    return zeros(8), i64(0), up_to(rng, 32), value >> up_to(rng, 64)
+
+
+def feed_block(rng):
+    """Words of any kind, most of them instructions that a block copies."""
+    n = translate.MOST_INSTRUCTIONS
+    source = rng.integers(0, 1 << 32, n) & ~0x7F | rng.choice([0x03, 0x13, 0x23, 0x33, 0x73], n)
+    pc, regime = i64(RAM_BASE + 2 * int(rng.integers(1 << 20))), up_to(rng, 3)
+    out, about = zeros(translate.OUT_WORDS), zeros(translate.ABOUT_WORDS)
+    return source, up_to(rng, n) + 1, pc, regime, i64(rng.integers(8)), out, about
+
+
 WALK = "int64[:, :], int64[:]"
 VIEW = ", ".join(["int64[:]"] * 5 + ["int64[:, :]", "int64[:]"])
 WINDOW = ", ".join(
@@ -294,6 +314,12 @@ SWEEP = "float64[:, :], float64[:], int64, int64"
 # path: (types, or None for those of the page's machine; how to draw arguments)
 KNOWN = {
     "virtlab.isa.decode:decode": (None, feed_decode),
+    "virtlab.isa.encode:encode": (", ".join(["int64"] * 5), feed_encode),
+    "virtlab.isa.encode:load_constant": ("int64[:], int64, int64, int64", feed_constant),
+    "virtlab.isa.translate:translate_block": (
+        ", ".join(["int64[:]"] + ["int64"] * 4 + ["int64[:]"] * 2),
+        feed_block,
+    ),
     "virtlab.hypervisors.view:poke_csr": (
         "virtlab.machine.state:HART, int64, int64",
         feed_poke_csr,
