@@ -3,7 +3,8 @@
     python3 lab.py test -m linux
 
 builds the kernel with build_linux.py (about three minutes the first time; then it is in the cache)
-and boots it behind the built-in SBI and behind Debian's OpenSBI. Skipped, with the reason, where
+and boots it behind the built-in SBI and behind Debian's OpenSBI, on the bare machine and in virtual
+ones. Skipped, with the reason, where
 the packages are missing and cannot be installed.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from virtlab.hypervisors import TECHNIQUES
 from virtlab.machine import Event, Machine
 
 pytestmark = pytest.mark.linux
@@ -70,6 +72,21 @@ def test_linux_runs_its_init_and_powers_off(linux, firmware, uncaptured):
     with uncaptured():
         name = firmware if firmware == "sbi" else "OpenSBI"
         print(f"\nLinux on {name}: {m.counters['instructions']:,} instructions to power-off")
+
+
+@pytest.mark.parametrize("technique", [name for name in TECHNIQUES if name != "paravirt"])
+def test_linux_ends_in_a_virtual_machine_as_on_the_bare_one(linux, firmware, technique):
+    if technique == "hardware-assisted" and firmware != "sbi":
+        pytest.skip("OpenSBI starts in M-mode, which a guest in VS-mode has not")
+    settings = {"ram": "128M", "firmware": firmware, "disk": DISK, "record": False}
+    settings["append"] = "console=ttyS0 panic=-1"
+    bare, vm = (kind(**settings).load(linux.image) for kind in (Machine, TECHNIQUES[technique]))
+    for m in (bare, vm):
+        assert m.run(BUDGET).reason == "exit"
+    assert (vm.console, vm.steps, vm.exit_code) == (bare.console, bare.steps, bare.exit_code)
+    assert dict(vm.registers) == dict(bare.registers)
+    size = bare.ram_bytes
+    assert vm.memory.read(0x8000_0000, size) == bare.memory.read(0x8000_0000, size)
 
 
 def test_linux_without_a_disk_says_so(linux, firmware):
