@@ -45,11 +45,6 @@ class Variant:
     def __str__(self) -> str:
         return " ".join([self.technique, *(str(value) for _, value in self.choices)])
 
-    @property
-    def silent(self) -> bool:
-        """Whether privileged instructions do nothing in user mode; then on bare metal too."""
-        return dict(self.choices).get("silent_privileged", False)
-
     def make(self, **options):
         """A virtual machine of this variant."""
         return TECHNIQUES[self.technique](**dict(self.choices), **options)
@@ -161,9 +156,9 @@ def run(m: Machine, guest: Guest, copy: bool = True) -> Outcome:
 
 
 @cache
-def bare(setting: Setting, silent: bool = False) -> Machine:
+def bare(setting: Setting) -> Machine:
     """The machine that guests of a setting are compared with."""
-    return Machine(record=False, silent_privileged=silent, **setting.options())
+    return Machine(record=False, **setting.options())
 
 
 @cache
@@ -197,8 +192,7 @@ def first_difference(a: Machine, b: Machine, last: int) -> int:
 def report(guest: Guest, variant: Variant, expected: Outcome, found: Outcome) -> str:
     """What differs at the end, and the instruction with which it began."""
     options = guest.setting.options()
-    a = start(Machine(silent_privileged=variant.silent, **options), guest)
-    b = start(variant.watched(**options), guest)
+    a, b = start(Machine(**options), guest), start(variant.watched(**options), guest)
     ends = [int(np.frombuffer(each.registers["steps"], np.int64)[0]) for each in (expected, found)]
     lines = [
         f"python -m tests.hypervisors.replay {guest.seed:#x} '{variant}'",
@@ -223,13 +217,11 @@ def report(guest: Guest, variant: Variant, expected: Outcome, found: Outcome) ->
 
 def compare(guest: Guest, variants=None) -> dict[Variant, str]:
     """The variants under which a random guest does not end as on bare metal, with a report."""
-    found, outcomes = {}, {}
+    found = {}
+    expected = run(bare(guest.setting), guest)
     for variant in VARIANTS if variants is None else variants:
         if not variant.takes(guest.setting):
             continue
-        if variant.silent not in outcomes:
-            outcomes[variant.silent] = run(bare(guest.setting, variant.silent), guest)
-        expected = outcomes[variant.silent]
         try:
             ended = run(virtual(variant, guest.setting), guest, copy=False)
         except Exception as error:

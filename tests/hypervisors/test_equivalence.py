@@ -129,7 +129,6 @@ def test_programs_in_every_mode_end_as_without_a_hypervisor(variant, batch, seed
     b = variant.make(ram=a.ram_bytes, firmware="none", record=False).load(image.data)
     tree = b.registers["a1"]
     b.memory.write(tree, bytes(harness.spike.RAM_BASE + harness.spike.RAM_BYTES - tree))
-    a._hart.silent = variant.silent
     stops = [m.run(200_000).reason for m in (a, b)]
     assert not outcome(a, stops[0]).differences(outcome(b, stops[1])), f"first seed {first:#x}"
 
@@ -140,7 +139,7 @@ def test_a_run_cut_into_pieces_and_rewound_ends_the_same(variant, seed):
         guest = Guest(each)
         if not variant.takes(guest.setting):
             continue
-        expected = comparison.run(comparison.bare(guest.setting, variant.silent), guest)
+        expected = comparison.run(comparison.bare(guest.setting), guest)
         vm = comparison.start(variant.make(**guest.setting.options()), guest)
         rng = random.Random(each)
         stop, rewinds = None, 0

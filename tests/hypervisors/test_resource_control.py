@@ -36,7 +36,7 @@ def seeds(seed: int, what: str, n: int) -> list[int]:
 @pytest.mark.parametrize("name", hostile.GUESTS)
 def test_a_hostile_guest_stays_in_its_machine(name, variant):
     program = assemble(hostile.GUESTS[name])
-    m = Machine(silent_privileged=variant.silent, **SETTINGS).load(program)
+    m = Machine(**SETTINGS).load(program)
     stop = m.run(200_000)
     assert stop.reason == "exit", str(stop)
     expected = outcome(m, stop.reason)
@@ -60,7 +60,7 @@ def test_random_guests_stay_in_their_machine(variant, seed):
             watch(inspect(machines[guest.setting], every=LOOK_EVERY))
         vm = machines[guest.setting]
         vm._shared_host = board
-        expected = comparison.run(comparison.bare(guest.setting, variant.silent), guest)
+        expected = comparison.run(comparison.bare(guest.setting), guest)
         found = comparison.run(vm, guest)
         assert board.intact(), f"seed {each:#x}"
         assert not expected.differences(found), f"seed {each:#x}"
@@ -71,7 +71,7 @@ def test_random_guests_stay_in_their_machine(variant, seed):
 def test_the_host_regains_control_after_the_very_instruction(name, variant):
     program = assemble(hostile.ENDLESS[name])
     machines = [
-        Machine(silent_privileged=variant.silent, **SETTINGS),
+        Machine(**SETTINGS),
         watch(variant.make(**SETTINGS)),
     ]
     for budget in BUDGETS:
@@ -102,7 +102,7 @@ def test_random_guests_of_any_techniques_share_a_hart_and_end_as_alone(quantum, 
         inmates.append((variant, guest, comparison.start(vm, guest)))
     stops = host.run(SHARED_STEPS, quantum)
     for (variant, guest, vm), stop in zip(inmates, stops, strict=True):
-        m = comparison.start(comparison.bare(guest.setting, variant.silent), guest)
+        m = comparison.start(comparison.bare(guest.setting), guest)
         expected = outcome(m, m.run(SHARED_STEPS).reason)
         found = outcome(vm, stop.reason)
         assert not expected.differences(found), f"{variant}, seed {guest.seed:#x}"
