@@ -135,10 +135,12 @@ def classify_exit(vm, vcpu, hart, guest):
         if vcpu.fault:
             reason = i64(TRUE_PAGE_FAULT)
             gpa = i64(-1)
-        elif not in_ram(vcpu, gpa, BYTE) or not pmp_allows_page(vcpu, gpa, access, vcpu.mode):
+        elif not in_ram(vcpu, gpa, BYTE):
             reason = i64(MMIO)
         elif access == e.STORE and guest.pages[(gpa - RAM_BASE) >> 12] & NO_STORES:
             reason = i64(TRACE)
+        elif not pmp_allows_page(vcpu, gpa, access, vcpu.mode):  # parts of it are out of reach
+            reason = i64(MMIO)
         else:
             reason = i64(SHADOW_PAGE_FAULT)
         if reason == MMIO or reason == TRACE:
