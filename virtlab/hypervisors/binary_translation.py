@@ -363,24 +363,9 @@ def look(vm, vcpu, hart, guest, cache, goal):
 
 @njit
 def classify(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """Look at the exit without handling it, for a handler in Python. Returns its reason, or 0."""
     mem = Memory(ram8, ram16, ram32, ram64, pages, code, disk, blocks, log)
     vcpu, hart, vm = vcpus[0], harts[0], vms[0]
@@ -394,24 +379,9 @@ def classify(
 
 @njit
 def resume(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """From an exit to the next entry: parameters and result as in trap_and_emulate.resume.
 
     state : (shadow_words(ram_bytes) + INFO_WORDS,) int64, the shadow's and the cache's

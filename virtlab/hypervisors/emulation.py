@@ -35,48 +35,18 @@ i64 = np.int64
 
 @njit
 def classify(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """There are no exits."""
     return i64(0)
 
 
 @njit
 def resume(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """How many steps the interpreter may make on the vcpu; see trap_and_emulate.resume."""
     vcpu, vm = vcpus[0], vms[0]
     if vm.interpret:

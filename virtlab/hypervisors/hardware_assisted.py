@@ -335,24 +335,9 @@ def forget(vm, hart, mem, guest, state):
 
 @njit
 def classify(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """Look at the exit without handling it, for a handler in Python. Returns its reason, or 0."""
     mem = Memory(ram8, ram16, ram32, ram64, pages, code, disk, blocks, log)
     vcpu, hart, vm = vcpus[0], harts[0], vms[0]
@@ -366,24 +351,9 @@ def classify(
 
 @njit
 def resume(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """From an exit to the next entry; parameters and result as of trap_and_emulate.resume.
 
     state : (8,) int64, with shadow paging (shadow_words(ram_bytes),). Words 0, 1 as in shadow.py;

@@ -254,24 +254,9 @@ def handle_exit(vm, vcpu, hart, guest, state):
 
 @njit
 def classify(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """Look at the exit without handling it, for a handler in Python. Returns its reason, or 0."""
     vcpu, hart, vm = vcpus[0], harts[0], vms[0]
     begin(vm, vcpu, hart, goal)
@@ -283,24 +268,9 @@ def classify(
 
 @njit
 def resume(
-    vcpus,
-    harts,
-    vms,
-    state,
-    exits,
-    guest_log,
-    ram8,
-    ram16,
-    ram32,
-    ram64,
-    pages,
-    code,
-    disk,
-    blocks,
-    log,
-    goal,
-    action,
-):
+    vcpus, harts, vms, state, exits, guest_log,
+    ram8, ram16, ram32, ram64, pages, code, disk, blocks, log, goal, action,
+):  # fmt: skip
     """From an exit to the next entry; see trap_and_emulate.resume for the arguments.
 
     state : (PAGES + ram_bytes / 4096,) int64, see direct_paging.py
