@@ -36,11 +36,12 @@ def walked(guest, nested) -> list[int]:
     for gpa in range(0, 8 * page, page):
         if nested:
             free = walker.map_page(memory, nested_root, nested, 0, gpa, gpa, free)
-    addresses, kinds = np.zeros(walker.LONGEST_WALK, np.int64), np.zeros(35, np.int64)
-    pa, n = walker.walk_two_dimensional(
+    assert 0 < free <= memory.size * 8
+    addresses, kinds = walker.noted_walk()
+    n = walker.walk_two_dimensional(
         memory, 0, guest, nested_root, nested, 5 * page, addresses, kinds
     )
-    assert pa == 3 * page
+    assert addresses[n] == 3 * page
     return kinds[:n].tolist()
 
 
