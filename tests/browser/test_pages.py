@@ -49,7 +49,7 @@ def test_there_is_something_alive(site, visit):
                 "[...document.querySelectorAll('.vl-live')].map(e => e.dataset.kind)"
             )
         )
-    assert kinds == {"explorable", "player"}
+    assert kinds == {"columns", "explorable", "player"}
 
 
 def test_what_is_folded_opens_and_closes_by_keyboard(site, visit):

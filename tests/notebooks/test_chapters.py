@@ -107,6 +107,13 @@ def test_what_is_shown_has_words_for_it(path):
 
 
 @chapters
+def test_every_prediction_is_answered(path):
+    html = [o.data.get("text/html", "") for c in code_cells(path) for o in c.outputs if "data" in o]
+    asked = sum("<strong>Predict.</strong>" in text for text in html)
+    assert asked == sum("<summary>Show the result</summary>" in text for text in html)
+
+
+@chapters
 def test_its_cells_are_short(path):
     lengths = []
     for cell in code_cells(path):
