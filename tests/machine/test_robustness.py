@@ -178,7 +178,7 @@ def guarded(m: Machine) -> list[tuple[np.ndarray, int]]:
         inner[...] = array
         buffers.append((buffer, array.nbytes))
         moved[name] = inner
-    m._mem = type(m._mem)(**moved)
+    m._mem = m._host = type(m._mem)(**moved)
     return buffers
 
 
