@@ -12,6 +12,7 @@ import json, sys, warnings
 warnings.simplefilter("error")
 sys.path.insert(0, {str(EXPLORE)!r})
 import recorded
+from recorded_boxes import FITS, OBJECTS, SERVERS
 from recorded_exits import FakeVm
 from virtlab import explore
 from virtlab.machine import Machine
@@ -28,6 +29,9 @@ figures = [
     (explore.exits(FakeVm()), {{"width": 10_000}}),
     (explore.compare_exits({{"a": FakeVm(), "b": FakeVm(seed=2)}}), {{"reason": 2}}),
     (explore.nested_walk(), {{"guest": 3, "caches": 1}}),
+    (explore.namespaces(OBJECTS), {{"viewer": 0}}),
+    (explore.compare_instances(SERVERS), {{"quantity": 1}}),
+    (explore.density(FITS), {{"quantity": 0}}),
 ]
 told = [figure.drawing(**some) for figure, values in figures for some in ({{}}, values)]
 print(json.dumps([drawing.html() for drawing in told]))
@@ -49,4 +53,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 20
+    assert len(set(compiled)) == 26

@@ -8,6 +8,7 @@ import copy
 import importlib
 import pkgutil
 
+import feed_boxes
 import feed_published
 import numpy as np
 import pytest
@@ -390,7 +391,7 @@ KNOWN = {
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),
 }
-KNOWN |= feed_published.KNOWN
+KNOWN |= feed_published.KNOWN | feed_boxes.KNOWN
 
 
 def compiled_functions() -> set[str]:

@@ -25,6 +25,9 @@
 | the guest's page table and its shadow, around an exit | `shadow_table(vm, exit)` |
 | a two-dimensional page walk | `nested_walk()` |
 | a block of kernel code, translated | `translation("...")` |
+| what a box sees of the kernel's objects | `namespaces(objects)` |
+| what one more process, box or VM takes | `compare_instances({...})` |
+| how many of each fit in the same RAM | `density({...})` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -46,6 +49,8 @@ from virtlab.explore.figures.comparison import compare_exits
 from virtlab.explore.figures.costs import compare_cycles, price_sensitivity
 from virtlab.explore.figures.curve import sweep, tlb_sweep
 from virtlab.explore.figures.exits import exit_table, exits, exits_by_reason
+from virtlab.explore.figures.instances import compare_instances, density
+from virtlab.explore.figures.namespaces import KernelObject, namespaces
 from virtlab.explore.figures.nested_walk import nested_walk
 from virtlab.explore.figures.page_table import page_table
 from virtlab.explore.figures.paging import paging_crossover
@@ -73,6 +78,7 @@ __all__ = [
     "Choice",
     "Drawing",
     "Explorable",
+    "KernelObject",
     "Line",
     "Mark",
     "Player",
@@ -87,11 +93,14 @@ __all__ = [
     "board",
     "compare_cycles",
     "compare_exits",
+    "compare_instances",
+    "density",
     "exit_table",
     "exits",
     "exits_by_reason",
     "grouped_hex",
     "left_out",
+    "namespaces",
     "nested_walk",
     "page_table",
     "paging_crossover",
