@@ -23,8 +23,8 @@ class OnWasm:
         self.memory = Memory(*views, *(place(each) for each in machine._mem[4:]))
         self.harts = place(machine._harts)
         self.hart = self.harts.element()
-        machine._mem = Memory(*map(self.runner.view, self.memory))
-        machine._harts = self.runner.view(self.harts).view(HART)
+        machine._mem = machine._host = Memory(*map(self.runner.view, self.memory))
+        machine._harts = machine._running = self.runner.view(self.harts).view(HART)
         machine._hart = machine._harts[0]
         machine._steps = machine._harts["steps"]
         machine._ended_with = machine._harts["exit_code"]
