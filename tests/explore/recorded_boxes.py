@@ -1,5 +1,20 @@
 """Boxes in plain data, for figures to draw."""
 
+import random
+
+from virtlab.containers.recording import (
+    DEVICE,
+    FAULT,
+    HOST,
+    IDLE,
+    SYSTEM_CALL,
+    TIMER,
+    Entry,
+    Pages,
+    Recording,
+    Running,
+    Turn,
+)
 from virtlab.explore.figures.namespaces import KernelObject
 
 OBJECTS = [
@@ -17,3 +32,41 @@ SERVERS = {
     "virtual machine": {"instructions to start": 9_000_000, "KiB of memory": 4_096},
 }
 FITS = {"boxes": {64: 400, 16: 30}, "virtual machines": {16: 0, 64: 10}}
+
+
+WHATS = {
+    SYSTEM_CALL: ("write", "read", "fork", "sbrk", "port", "probe", "sleep"),
+    FAULT: ("store/AMO page fault",),
+    TIMER: ("supervisor timer interrupt",),
+    DEVICE: ("supervisor external interrupt",),
+}
+
+
+def fake_recording(n: int = 300, n_boxes: int = 3, seed: int = 1) -> Recording:
+    """`n` entries at random from the host and `n_boxes - 1` boxes, with turns and memory."""
+    rng = random.Random(seed)
+    names = {HOST: "host"} | {k: f"web {k}" for k in range(1, n_boxes)}
+    limits = {k: 64 * (k % 2) for k in names}
+    steps, time, ran = 1_000, 2_000, {}
+    entries, turns, pages = [], [Turn(time, HOST)], []
+    box = HOST
+    for _ in range(n):
+        spent = rng.randrange(1, 3_000)
+        steps, time = steps + spent, time + spent
+        ran[box] = ran.get(box, 0) + spent
+        cause = rng.choice(list(WHATS))
+        who = Running(box, names[box], 10 * box + rng.randrange(2), 1, rng.choice(("hog", "sh")))
+        what = rng.choice(WHATS[cause])
+        entries.append(Entry(steps, time, 4 * steps, who, cause, what, ran))
+        ran = {}
+        if what == "sbrk":
+            pages.append(Pages(time, box, rng.randrange(1, 60)))
+        if rng.random() < 0.1:
+            turns.append(Turn(time, IDLE))
+            time += rng.randrange(1, 100_000)
+        if rng.random() < 0.5:
+            box = rng.choice(list(names))
+            turns.append(Turn(time, box))
+        elif turns[-1].box == IDLE:
+            turns.append(Turn(time, box))
+    return Recording(2_000, time + 500, names, limits, entries, turns, pages)

@@ -1,9 +1,21 @@
 """What the figures of boxes say, from boxes that were made up."""
 
-import pytest
-from recorded_boxes import FITS, OBJECTS, SERVERS
+import re
 
-from virtlab.explore import KernelObject, compare_instances, density, namespaces
+import pytest
+from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
+
+from virtlab.containers.recording import HOST, IDLE, SYSTEM_CALL
+from virtlab.explore import (
+    KernelObject,
+    boxes,
+    boxes_architecture,
+    compare_instances,
+    density,
+    namespaces,
+)
+from virtlab.explore.figures.boxes_architecture import MOST_ENTRIES, PART_OF, PARTS
+from virtlab.guests import source
 
 # Namespaces.
 
@@ -90,3 +102,112 @@ def test_numbers_that_cannot_be_compared_are_refused():
         compare_instances({"a": {"KiB": 3}, "b": {"KiB": 0}})
     with pytest.raises(ValueError, match="at least 2 sizes of RAM, not 1"):
         density({"a": {16: 3}, "b": {16: 1}})
+
+
+# OS-level virtualization, entry by entry.
+
+
+def test_every_system_call_has_a_part_of_the_kernel():
+    calls = re.findall(r"^    SYS_(\w+),", source("pith", "common/abi.h"), re.MULTILINE)
+    assert {call.lower() for call in calls} <= PART_OF.keys()
+    parts = [call for part in PARTS for call in part.calls]
+    assert len(parts) == len(set(parts))
+
+
+def test_the_entry_that_is_shown_is_lit_from_its_box_to_its_part():
+    recording = fake_recording(40, 3)
+    figure = boxes_architecture(recording)
+    for shown in (1, 17, 40):
+        entry = recording.entries[shown - 1]
+        drawing = figure.drawing(shown=shown)
+        assert drawing.title == f"OS-level virtualization: entry {shown} into the kernel"
+        inside = "" if entry.who.box == HOST else f", inside {entry.who.inside}"
+        assert (
+            f"{entry.who.program} (process {entry.who.process}{inside}) of {entry.who.box_name} "
+            f"left the hart to the kernel: {entry.cause}, {entry.what}."
+        ) in drawing.text
+        assert f"At instruction {entry.steps:,}" in drawing.text
+        following = recording.entries[shown : shown + 1]
+        assert [one.who.box_name for one in following] == re.findall(
+            "Then (.*) had the hart", drawing.text
+        )
+        assert drawing.svg.count("class='mark'") in (2, 3)
+        assert f">{entry.who.program}<" in drawing.svg
+    nothing = figure.drawing(shown=0)
+    assert "No entry is lit." in nothing.text and "class='mark'" not in nothing.svg
+
+
+def test_the_boxes_are_counted_up_to_the_entry_that_is_shown():
+    recording = fake_recording(40, 3)
+    drawing = boxes_architecture(recording).drawing(shown=30)
+    rows = {row[0]: row[1:] for row in drawing.rows}
+    so_far = recording.entries[:30]
+    for box, name in recording.names.items():
+        own = [entry for entry in so_far if entry.who.box == box]
+        ran = sum(entry.instructions.get(box, 0) for entry in so_far)
+        assert rows[name][0] == f"{len(own):,}"
+        assert rows[name][1] == f"{sum(entry.cause == SYSTEM_CALL for entry in own):,}"
+        assert rows[name][3] == f"{ran:,}"
+    files = [entry for entry in so_far if entry.what in ("read", "write")]
+    assert rows["the kernel's files"][0] == f"{len(files):,}"
+
+
+def test_a_long_run_has_a_slider_through_it_and_one_for_what_lies_between():
+    figure = boxes_architecture(fake_recording(900, 3))
+    assert (figure.controls["shown"].step, figure.controls["further"].high) == (5, 4)
+    assert figure.drawing(shown=20, further=3).title.endswith("entry 23 into the kernel")
+    assert figure.drawing(shown=900, further=3).title.endswith("entry 900 into the kernel")
+    longer = boxes_architecture(fake_recording(MOST_ENTRIES + 10, 3))
+    assert longer.drawing(shown=0, further=1).title.endswith("entry 11 into the kernel")
+    assert longer.drawing().text.endswith("The 10 entries before these are not shown.")
+
+
+def test_more_boxes_than_the_diagram_has_room_for_share_the_last():
+    recording = fake_recording(300, 9)
+    rows = boxes_architecture(recording).drawing().rows
+    assert rows[4][0] == "5 other boxes"
+    assert sum(int(row[1]) for row in rows[:5]) == 300
+    shown = {row[0] for row in rows[:4]}
+    outside = [entry for entry in recording.entries if entry.who.box_name not in shown]
+    assert rows[4][1] == f"{len(outside)}"
+
+
+# Turns on the hart, and memory.
+
+
+def test_a_boxs_time_and_memory_are_those_of_the_window():
+    recording = fake_recording(200, 3)
+    figure = boxes(recording)
+    drawing = figure.drawing()
+    ends = [*(turn.time for turn in recording.turns[1:]), recording.end]
+    names = {**recording.names, IDLE: "nobody"}
+    rows = {row[0]: row[1:] for row in drawing.rows}
+    for box, name in names.items():
+        spent = [
+            end - turn.time
+            for turn, end in zip(recording.turns, ends, strict=True)
+            if turn.box == box
+        ]
+        assert rows[name][0] == f"{sum(spent):,}"
+        assert rows[name][2] == f"{len(spent):,}"
+        held = [one.pages for one in recording.pages if one.box == box]
+        assert rows[name][3:5] == (f"{[0, *held][-1]:,}", f"{max(held, default=0):,}")
+    assert rows["web 1"][5] == "64" and rows["web 2"][5] == "none"
+    assert "web 1 holds" in drawing.text and "of 64" in drawing.text
+    narrow = figure.drawing(width=10**5, start_us=100)
+    assert narrow.title == "Who had the hart, 0.100 to 0.200 ms"
+
+
+def test_many_boxes_share_a_lane():
+    recording = fake_recording(300, 12)
+    drawing = boxes(recording, "Many").drawing()
+    assert [row[0] for row in drawing.rows][-2:] == ["6 other boxes", "nobody"]
+    total = sum(int(row[1].replace(",", "")) for row in drawing.rows)
+    assert total == recording.end - recording.begin
+    assert drawing.title.startswith("Many, ")
+
+
+def test_a_recording_of_nothing_has_figures_too():
+    nothing = fake_recording(0, 2)
+    assert boxes_architecture(nothing).drawing().title.endswith("without any entry into the kernel")
+    assert "host 100.0 %" in boxes(nothing).drawing().text

@@ -12,7 +12,7 @@ import json, sys, warnings
 warnings.simplefilter("error")
 sys.path.insert(0, {str(EXPLORE)!r})
 import recorded
-from recorded_boxes import FITS, OBJECTS, SERVERS
+from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
 from virtlab import explore
 from virtlab.machine import Machine
@@ -29,6 +29,8 @@ figures = [
     (explore.exits(FakeVm()), {{"width": 10_000}}),
     (explore.compare_exits({{"a": FakeVm(), "b": FakeVm(seed=2)}}), {{"reason": 2}}),
     (explore.nested_walk(), {{"guest": 3, "caches": 1}}),
+    (explore.boxes_architecture(fake_recording()), {{"shown": 20, "further": 1}}),
+    (explore.boxes(fake_recording()), {{"width": 100_000, "start_us": 300}}),
     (explore.namespaces(OBJECTS), {{"viewer": 0}}),
     (explore.compare_instances(SERVERS), {{"quantity": 1}}),
     (explore.density(FITS), {{"quantity": 0}}),
@@ -53,4 +55,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 26
+    assert len(set(compiled)) == 30

@@ -25,6 +25,8 @@
 | the guest's page table and its shadow, around an exit | `shadow_table(vm, exit)` |
 | a two-dimensional page walk | `nested_walk()` |
 | a block of kernel code, translated | `translation("...")` |
+| boxes over one kernel, entry by entry | `boxes_architecture(recording)` |
+| which box had the hart, and its memory | `boxes(recording)` |
 | what a box sees of the kernel's objects | `namespaces(objects)` |
 | what one more process, box or VM takes | `compare_instances({...})` |
 | how many of each fit in the same RAM | `density({...})` |
@@ -45,6 +47,8 @@ from virtlab.explore.explorable import Explorable, Table
 from virtlab.explore.figures.access import access
 from virtlab.explore.figures.architecture import architecture
 from virtlab.explore.figures.board import board
+from virtlab.explore.figures.boxes import boxes
+from virtlab.explore.figures.boxes_architecture import boxes_architecture
 from virtlab.explore.figures.comparison import compare_exits
 from virtlab.explore.figures.costs import compare_cycles, price_sensitivity
 from virtlab.explore.figures.curve import sweep, tlb_sweep
@@ -91,6 +95,8 @@ __all__ = [
     "access",
     "architecture",
     "board",
+    "boxes",
+    "boxes_architecture",
     "compare_cycles",
     "compare_exits",
     "compare_instances",

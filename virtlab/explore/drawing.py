@@ -21,8 +21,10 @@ __all__ = [
     "count",
     "grouped_hex",
     "label",
+    "line",
     "round_positions",
     "svg",
+    "way",
     "wire",
 ]
 
@@ -164,3 +166,21 @@ def arrow(*points: tuple[float, float], dashed: bool = False) -> str:
         back = -7 if x > x0 else 7
         corners = f"{x:g},{y:g} {x + back:g},{y - 4:g} {x + back:g},{y + 4:g}"
     return wire(*points, dashed=dashed) + f"<polygon points='{corners}' class='tip'/>"
+
+
+def line(points, look: str = "") -> str:
+    """A line through the points, in a further look."""
+    path = " ".join(f"{x:g},{y:g}" for x, y in points)
+    return f"<polyline points='{path}' class='wire {look}'/>"
+
+
+def way(points, lit: str = "", tip: bool = True) -> str:
+    """A line with a tip at its last point, vertical there; thicker where the number `lit` is 1."""
+    (_, y0), (x, y) = points[-2:]
+    look = f"{{{lit}?|lit}}" if lit else ""
+    drawn = line(points, look)
+    if not tip:
+        return drawn
+    back = -7 if y > y0 else 7
+    corners = f"{x:g},{y:g} {x - 4:g},{y + back:g} {x + 4:g},{y + back:g}"
+    return drawn + f"<polygon points='{corners}' class='tip {look}'/>"

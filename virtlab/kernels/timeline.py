@@ -28,7 +28,7 @@ def place(position, first, last):
 
 
 @njit(inner=True)
-def _ran(mode, since, until, first, last, instructions, n_bars, bar_from, bar_to):
+def stretch(mode, since, until, first, last, instructions, n_bars, bar_from, bar_to):
     """Count a stretch of one mode and draw what of it lies in the window."""
     if since < last and until > first and until > since:
         instructions[mode] += min(until, last) - max(since, first)
@@ -155,7 +155,9 @@ def window(
         steps += gaps[k]
         if steps > position:
             if now != running:
-                _ran(running, since, position, first, last, instructions, n_bars, bar_from, bar_to)
+                stretch(
+                    running, since, position, first, last, instructions, n_bars, bar_from, bar_to
+                )
                 running = now
                 since = position
             position = steps
@@ -171,10 +173,10 @@ def window(
                 traps[0] += 1
                 _mark(kind, steps, first, last, n_marks, marks)
     if now != running and end > position:
-        _ran(running, since, position, first, last, instructions, n_bars, bar_from, bar_to)
+        stretch(running, since, position, first, last, instructions, n_bars, bar_from, bar_to)
         running = now
         since = position
-    _ran(running, since, i64(end), first, last, instructions, n_bars, bar_from, bar_to)
+    stretch(running, since, i64(end), first, last, instructions, n_bars, bar_from, bar_to)
     for k in range(N_MODES):
         shares[k] = 100.0 * instructions[k] / (last - first)
         if instructions[k] > 0:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from virtlab.explore.controls import Range
-from virtlab.explore.drawing import box, label
+from virtlab.explore.drawing import box, label, line, way
 from virtlab.explore.explorable import Explorable, Table
 from virtlab.explore.figures.exit_words import (
     REASONS,
@@ -392,7 +392,7 @@ def _direct_run(counts: Mapping[str, int]) -> list[str]:
     shown = "{hart_instructions:,}" if "hart_instructions" in counts else "not counted"
     x, top = DIRECT_X, GUEST_Y + GUEST_HEIGHT
     return [
-        _way(((x, top), (x, HARDWARE_Y - 2))),
+        way(((x, top), (x, HARDWARE_Y - 2))),
         label(x + 10, HARDWARE_Y - 30, "directly:", "muted"),
         label(x + 10, HARDWARE_Y - 14, shown, "strong"),
     ]
@@ -413,8 +413,8 @@ def _hypervisor(design: Design, counts: Mapping[str, int]) -> list[str]:
     for number, ((x, width), part) in enumerate(zip(_places(design), design.parts, strict=True)):
         look = f"{{box_lit[{2 + number}]?box|mark}}"
         parts.append(box(x, y, width, 74, look))
-        for line, words in enumerate(part.name):
-            parts.append(label(x + width / 2, y + 18 + 16 * line, words, "strong", "middle"))
+        for row, words in enumerate(part.name):
+            parts.append(label(x + width / 2, y + 18 + 16 * row, words, "strong", "middle"))
         done = counts.get(part.count)
         if done is not None:
             parts.append(label(x + width / 2, y + 52, f"{done:,}", "", "middle"))
@@ -435,17 +435,17 @@ def _exits(design: Design) -> list[str]:
     """From the guest's boxes to a line where all exits meet, and from there to each part."""
     places = [x + width // 2 for x, width in _places(design)]
     left, right = min(places[0], SOURCES_X[0]), max(places[-1], SOURCES_X[1])
-    parts = [label(right + 14, BUS_Y + 5, "exits", "muted"), _line(((left, BUS_Y), (right, BUS_Y)))]
+    parts = [label(right + 14, BUS_Y + 5, "exits", "muted"), line(((left, BUS_Y), (right, BUS_Y)))]
     for number, x in enumerate(SOURCES_X):
         lit = f"line_lit[{number}]"
-        parts.append(_way(((x, GUEST_Y + 90), (x, BUS_Y)), lit, tip=False))
+        parts.append(way(((x, GUEST_Y + 90), (x, BUS_Y)), lit, tip=False))
     for number, x in enumerate(places):
         lit = f"box_lit[{2 + number}]"
         for source, start in enumerate(SOURCES_X):
             if start != x:
-                piece = _line(((start, BUS_Y), (x, BUS_Y)), "lit")
+                piece = line(((start, BUS_Y), (x, BUS_Y)), "lit")
                 parts.append(f"{{{lit}?|{{line_lit[{source}]?|{piece}}}}}")
-        parts.append(_way(((x, BUS_Y), (x, PARTS_Y - 2)), lit))
+        parts.append(way(((x, BUS_Y), (x, PARTS_Y - 2)), lit))
         parts.append(label(x + 8, VMM_Y - 22, f"{{by_part[{number}]:,}}", "strong"))
     return parts
 
@@ -455,8 +455,8 @@ def _way_back(counts: Mapping[str, int]) -> list[str]:
     top, bottom = GUEST_Y + GUEST_HEIGHT, PARTS_Y
     injected = "{by_way[1]:,}"
     return [
-        _way(((BACK_X, bottom), (BACK_X, top + 2)), "line_lit[2]"),
-        _way(((INJECT_X, bottom), (INJECT_X, GUEST_Y + 92)), "line_lit[3]"),
+        way(((BACK_X, bottom), (BACK_X, top + 2)), "line_lit[2]"),
+        way(((INJECT_X, bottom), (INJECT_X, GUEST_Y + 92)), "line_lit[3]"),
         label(BACK_X - 6, VMM_Y - 6, "{by_way[0]:,}", "strong", "end"),
         label(BACK_X - 6, VMM_Y - 22, "back", "muted", "end"),
         label(INJECT_X - 6, VMM_Y - 6, injected, "strong", "end"),
@@ -483,22 +483,5 @@ def _hardware(design: Design) -> list[str]:
             label(x + 10, y + 61, what, "muted"),
         ]
     for x, lit in ((MEMORY_X + 92, memory), (DEVICES_X + 98, devices)):
-        parts.append(_way(((x, VMM_Y + VMM_HEIGHT), (x, y + 24)), f"box_lit[{lit}]"))
+        parts.append(way(((x, VMM_Y + VMM_HEIGHT), (x, y + 24)), f"box_lit[{lit}]"))
     return parts
-
-
-def _line(points, look: str = "") -> str:
-    path = " ".join(f"{x:g},{y:g}" for x, y in points)
-    return f"<polyline points='{path}' class='wire {look}'/>"
-
-
-def _way(points, lit: str = "", tip: bool = True) -> str:
-    """A line with a tip at its last point, vertical there; thicker where the number `lit` is 1."""
-    (_, y0), (x, y) = points[-2:]
-    look = f"{{{lit}?|lit}}" if lit else ""
-    drawn = _line(points, look)
-    if not tip:
-        return drawn
-    back = -7 if y > y0 else 7
-    corners = f"{x:g},{y:g} {x - 4:g},{y + back:g} {x + 4:g},{y + back:g}"
-    return drawn + f"<polygon points='{corners}' class='tip {look}'/>"
