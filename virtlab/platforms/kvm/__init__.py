@@ -1,0 +1,7 @@
+"""KVM: the kernel as a hypervisor. One interface, and behind it the real device or the model.
+
+api             names, numbers and records that both share
+device          /dev/kvm of the machine at hand (ioctls, x86: its requests, its guests)
+model           the same on the model (model_vcpu, halt_polling, riscv)
+user_space      the rest of the machine, in the program: board and devices
+"""

@@ -1,0 +1,463 @@
+"""What does KVM do between the guest's exit and its next entry? The kernel's part, on the model.
+
+The guest runs on the model's hart under virtlab.hypervisors.hardware_assisted. Each exit comes here
+first, and is dealt with in one of two places:
+
+    the exit                        in the kernel                         handed out to the program
+    page not mapped yet             of a slot: map it
+    page of a slot written          note it in the dirty log              read-only slot: MMIO
+    other guest physical address    interrupt controller, ioeventfd,      MMIO
+                                    ring of stores that wait
+    WFI                             with an interrupt controller: halt    without one: HLT
+    call to the firmware            timer, fences, what the hart can do   SYSTEM_EVENT, HYPERCALL
+    the trap handler out of reach                                         SHUTDOWN
+    atomic access to a device                                             INTERNAL_ERROR
+
+Three modes: the guest executes instructions, the kernel handles exits, the program runs between one
+`run` and the next. `modes` counts what each has done.
+
+# Model: a RISC-V hart whose trap handler cannot be fetched goes round for ever; the model hands it
+# out as KVM_EXIT_SHUTDOWN, which is what x86 does about a triple fault.
+# Model: Linux on RISC-V hands out a call to the firmware as KVM_EXIT_RISCV_SBI, and halts in the
+# kernel always; the model does as x86 does.
+# Model: where a halt would block for ever, `run` comes back with KVM_EXIT_INTR, as if a signal had
+# come. A guest that runs for RUN_STEPS steps without an exit comes back so, too.
+
+Sources: Linux 6.12, arch/riscv/kvm/vcpu_exit.c, vcpu_insn.c and vcpu_sbi.c for who handles what;
+arch/x86/kvm/x86.c, function kvm_emulate_halt.
+"""
+
+import ctypes
+
+import numpy as np
+
+from virtlab.hypervisors import Action, ExitReason, HardwareAssisted
+from virtlab.hypervisors.gstage import ROOT as GSTAGE_ROOT
+from virtlab.hypervisors.shadow import FREE, NEXT
+from virtlab.hypervisors.view import poke_csr
+from virtlab.isa import encoding as e
+from virtlab.isa import op
+from virtlab.isa.decode import decode
+from virtlab.machine.arguments import U64, signed
+from virtlab.machine.boot import enter_supervisor
+from virtlab.machine.devices.plic import PLIC_BASE, PLIC_BYTES
+from virtlab.machine.firmware.sbi import EXT_SRST
+from virtlab.machine.machine import run_hart
+from virtlab.machine.ram import forget_all_code
+from virtlab.machine.state import PAGE_CODE, PAGE_TOHOST, RAM_BASE
+from virtlab.platforms.kvm import api
+from virtlab.platforms.kvm.halt_polling import HaltPolling
+
+RUN_STEPS = 1_000_000_000
+NS_PER_STEP = 1  # 100 steps to a tick of the 10 MHz clock
+SLICE_STEPS = 4_000_000  # between two looks at the keyboard
+RING_PLACES = (api.PAGE_BYTES - 8) // 24 - 1  # of stores that wait; one place stays free
+A0, A1, A7 = 10, 11, 17
+LEGACY_SHUTDOWN = 8
+# Linux, arch/riscv/kvm/vcpu_sbi.c: the rest goes to the program.
+KERNEL_CALLS = {0x10, 0x5449_4D45, 0x73_5049, 0x5246_4E43, 0x48_534D, 0, 3, 4, 5, 6, 7}
+
+# op: bytes, and whether a load extends the sign
+LOADS = {
+    op.LB: (1, True),
+    op.LH: (2, True),
+    op.LW: (4, True),
+    op.LD: (8, True),
+    op.LBU: (1, False),
+    op.LHU: (2, False),
+    op.LWU: (4, False),
+}
+STORES = {op.SB: 1, op.SH: 2, op.SW: 4, op.SD: 8}
+
+
+REGISTERS = (
+    "pc ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 "
+    "t3 t4 t5 t6"
+).split()
+CSRS = "sstatus sie stvec sscratch sepc scause stval sip satp scounteren".split()
+
+
+class Regs(ctypes.Structure):
+    """pc and the integer registers, in the order of RISC-V's struct user_regs_struct."""
+
+    _fields_ = tuple((name, ctypes.c_uint64) for name in REGISTERS)
+
+
+class Sregs(ctypes.Structure):
+    """The supervisor's CSRs, in the order of struct kvm_riscv_csr."""
+
+    _fields_ = tuple((name, ctypes.c_uint64) for name in CSRS)
+
+
+class Processor(HardwareAssisted):
+    """The model's hart with its hypervisor, one exit at a time."""
+
+    def __init__(self, ram_bytes: int):
+        super().__init__(ram_bytes, firmware="sbi", record=False)
+        enter_supervisor(self._hart)
+
+    def go(self, goal: int, action: Action, decide) -> bool:
+        """Answer the exit on hand with `action` and run; whether an exit is to be handed out.
+
+        `decide(reason, exit)` answers each exit, STOP meaning that it is handed out. False: the
+        guest halts with nothing to wake it, or `goal` is reached.
+        """
+        answer = int(action)
+        with np.errstate(over="ignore"):
+            while True:
+                n_steps = self._resume(*self._arguments, goal, answer)
+                if n_steps <= 0:
+                    self._left()
+                    return False
+                answer = int(Action.HANDLE)
+                if self._vms["interpret"][0]:
+                    self._interpret(n_steps)
+                else:
+                    run_hart(self._physical, *self._host, n_steps)
+                if self._left_by_trap():
+                    reason = self._classify(*self._arguments, goal, answer)
+                    if reason:
+                        answer = int(decide(ExitReason(reason), self._vms[0]))
+                        if answer == Action.STOP:
+                            return True
+
+    @property
+    def vcpu(self):
+        """The record of the virtual hart."""
+        return self._hart
+
+    @property
+    def idle_steps(self) -> int:
+        """Steps slept through, wherever the guest is."""
+        return int((self._physical if self._vms["entered"][0] else self._harts)["idle_steps"][0])
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the guest waits in WFI."""
+        return bool((self._physical if self._vms["entered"][0] else self._harts)["waiting"][0])
+
+    def word_at(self, pc: int) -> int:
+        """The 32 bits of the instruction at a virtual address; the upper 16 may not be its own."""
+        low = int.from_bytes(self.read_virtual(pc, 2), "little")
+        return (
+            low | int.from_bytes(self.read_virtual(pc + 2, 2), "little") << 16
+            if low & 3 == 3
+            else low
+        )
+
+    def load(self, gpa: int, n_bytes: int) -> bytes:
+        """Bytes of the guest's RAM."""
+        at = gpa - RAM_BASE
+        return self._mem.u8[at : at + n_bytes].tobytes()
+
+    def store(self, gpa: int, data: bytes) -> None:
+        """Write the guest's RAM from outside."""
+        at = gpa - RAM_BASE
+        self._mem.u8[at : at + len(data)] = np.frombuffer(data, np.uint8)
+        if (self._mem.pages[at >> 12 : (at + len(data) + 4095) >> 12] & PAGE_CODE).any():
+            forget_all_code(self._host)
+        self._vms[0].stale = 1  # there may be a page table there
+
+    def guard(self, gpa: int, n_pages: int, guarded: bool) -> None:
+        """Have the first store to each of these pages exit, or none any more."""
+        first = (gpa - RAM_BASE) >> 12
+        if guarded:
+            self._mem.pages[first : first + n_pages] |= PAGE_TOHOST
+        else:
+            self._mem.pages[first : first + n_pages] &= 0xFF ^ PAGE_TOHOST
+
+    def allow_stores(self, gpa: int) -> None:
+        """Stores to the page of `gpa` exit no more; its G-stage entry exists."""
+        self.guard(gpa, 1, False)
+        at = int(self._state[GSTAGE_ROOT]) + (gpa >> 30) * 8
+        for shift in (21, 12):
+            pte = int(self._host.u64[at >> 3])
+            table = ((pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT) - RAM_BASE
+            at = table + (gpa >> shift & 0x1FF) * 8
+        self._host.u64[at >> 3] |= e.PTE_W
+
+    def forget(self) -> None:
+        """Empty the G-stage table: it fills again from the slots as they are now."""
+        for word in (GSTAGE_ROOT, NEXT, FREE):
+            self._state[word] = 0
+        self._vms[0].stale = 1
+
+    def write_csr(self, name: str, value: int) -> None:
+        """Write a CSR of the guest."""
+        poke_csr(self._hart, self.csr[name].number, signed(value))
+        self._vms[0].stale = 1
+
+    def set_line(self, irq: int, level: int) -> None:
+        """A device's line at the interrupt controller of the guest."""
+        bit = 1 << irq
+        pending = int(self._hart.plic_pending)
+        self._hart.plic_pending = pending | bit if level else pending & ~bit
+        self._hart.horizon = 0
+
+
+class Vcpu:
+    """A virtual processor of the model; made by Vm.create_vcpu.
+
+    kvm_run : the Run page, right after each run
+    n_runs : how often it was entered from the program
+    halt_polling : see halt_polling.py
+    """
+
+    def __init__(self, vm, processor: Processor, halt_polling: HaltPolling):
+        self._vm, self._processor = vm, processor
+        self.kvm_run = api.Run()
+        self.halt_polling = halt_polling
+        self.n_runs = 0
+        self._answer = Action.HANDLE
+        self._complete = None  # what is left to do of the exit that was handed out
+        self._halted_at: int | None = None
+        self._stores: list[tuple[int, bytes]] = []
+        self._exits: dict[str, list[int]] = {}
+        names = "exits mmio_exit_user mmio_exit_kernel wfi_exit_stat ecall_exit_stat signal_exits"
+        self._counts = dict.fromkeys(names.split(), 0)
+
+    # Registers
+
+    def get_regs(self) -> Regs:
+        """pc and the integer registers by name."""
+        self._check_open()
+        hart = self._processor.vcpu
+        x = [int(hart.x[k]) & U64 for k in range(32)]
+        return Regs(int(hart.pc) & U64, *x[1:5], *x[5:8], *x[8:32])
+
+    def set_regs(self, regs: Regs) -> None:
+        """Set them all."""
+        self._check_open()
+        if regs.pc & 1:
+            raise ValueError(f"pc {regs.pc:#x} is odd; accepted are even addresses.")
+        hart = self._processor.vcpu
+        hart.pc = signed(regs.pc)
+        for k, name in enumerate(REGISTERS[1:], 1):
+            hart.x[k] = signed(getattr(regs, name))
+
+    def get_sregs(self) -> Sregs:
+        """The supervisor's CSRs by name."""
+        self._check_open()
+        return Sregs(*(self._processor.csr[name].value for name in CSRS))
+
+    def set_sregs(self, sregs: Sregs) -> None:
+        """Set them all; bits that the guest could not write stay as they are."""
+        self._check_open()
+        for name in CSRS:
+            self._processor.write_csr(name, getattr(sregs, name))
+
+    # Running
+
+    def run(self) -> api.Run:
+        """The guest runs until it needs the program; returns the page that says for what.
+
+        Raises
+        ------
+        KvmError
+            the vcpu has been closed
+        """
+        self._check_open()
+        self.n_runs += 1
+        if self._complete is not None:
+            self._complete()
+            self._complete = None
+        if self.kvm_run.immediate_exit:
+            return self._interrupted()
+        end = self._processor.steps + RUN_STEPS
+        while self._processor.steps < end:
+            goal = min(end, self._processor.steps + SLICE_STEPS)
+            answer, self._answer = self._answer, Action.HANDLE
+            handed_out = self._processor.go(goal, answer, self._decide)
+            self._wake()
+            if handed_out:
+                return self.kvm_run
+            if self._processor.sleeps:
+                break
+        return self._interrupted()
+
+    def _interrupted(self) -> api.Run:
+        self._counts["signal_exits"] += 1
+        self.kvm_run.exit_reason = api.KVM_EXIT_INTR
+        return self.kvm_run
+
+    def _wake(self) -> None:
+        """Account for a halt that is over."""
+        if self._halted_at is not None and not self._processor.sleeps:
+            slept = self._processor.idle_steps - self._halted_at
+            self.halt_polling.halted(slept * NS_PER_STEP)
+            self._halted_at = None
+
+    def _decide(self, reason: ExitReason, exit_) -> Action:
+        self._wake()
+        self._counts["exits"] += 1
+        decide = {
+            ExitReason.GUEST_PAGE_FAULT: self._memory,
+            ExitReason.MMIO: self._memory,
+            ExitReason.TRACE: self._memory,
+            ExitReason.WFI: self._wfi,
+            ExitReason.ECALL: self._ecall,
+        }.get(reason)
+        action = Action.HANDLE if decide is None else decide(exit_)
+        counted = self._exits.setdefault(reason.name, [0, 0])
+        counted[action == Action.STOP] += 1
+        return action
+
+    def _hand_out(self, reason: api.ExitReason, complete=None, then=Action.RETRY) -> Action:
+        self.kvm_run.exit_reason = reason
+        self._complete, self._answer = complete, then
+        return Action.STOP
+
+    # What the guest can have left for
+
+    def _memory(self, exit_) -> Action:
+        gpa = int(exit_.gpa)
+        slot = self._vm.slot_of(gpa)
+        if int(exit_.cause) == e.CAUSE_FETCH_GUEST_PAGE:
+            return Action.HANDLE if slot is not None else self._fetch(exit_)
+        if slot is not None and int(exit_.reason) != ExitReason.TRACE:
+            return Action.HANDLE
+        if slot is not None and not slot.read_only:
+            slot.written((gpa - slot.gpa) >> 12)
+            self._processor.allow_stores(gpa)
+            return Action.RETRY
+        access = Access(self._processor, exit_)
+        if access.n_bytes == 0:
+            self.kvm_run.internal.suberror = api.KVM_INTERNAL_ERROR_EMULATION
+            self.kvm_run.internal.ndata = 0
+            return self._hand_out(api.KVM_EXIT_INTERNAL_ERROR)
+        return self._device(gpa, access)
+
+    def _fetch(self, exit_) -> Action:
+        """Instructions where no slot is: a fault of the guest's, if its handler can be reached."""
+        vcpu = self._processor.vcpu
+        if int(vcpu.stvec) & ~3 == int(exit_.pc):
+            return self._hand_out(api.KVM_EXIT_SHUTDOWN)
+        exit_.cause = e.CAUSE_FETCH_ACCESS
+        return Action.REFLECT
+
+    def _device(self, gpa: int, access: "Access") -> Action:
+        in_kernel = PLIC_BASE <= gpa < PLIC_BASE + PLIC_BYTES and self._vm.has_irqchip
+        if in_kernel:
+            self._counts["mmio_exit_kernel"] += 1
+            return Action.HANDLE
+        if access.is_store:
+            data = access.stored()
+            event = self._vm.event_for(gpa, data)
+            waits = self._vm.may_wait(gpa, len(data)) and len(self._stores) < RING_PLACES
+            if event is not None or waits:
+                self._counts["mmio_exit_kernel"] += 1
+                access.skip()
+                if event is not None:
+                    event.signal()
+                else:
+                    self._stores.append((gpa, data))
+                return Action.RESUME
+        self._counts["mmio_exit_user"] += 1
+        mmio = self.kvm_run.mmio
+        mmio.phys_addr, mmio.len, mmio.is_write = gpa, access.n_bytes, access.is_store
+        mmio.value = int.from_bytes(data, "little") if access.is_store else 0
+
+        def complete():
+            if not access.is_store:
+                access.loaded(mmio.value)
+            access.skip()
+
+        return self._hand_out(api.KVM_EXIT_MMIO, complete, Action.RESUME)
+
+    def _wfi(self, _exit) -> Action:
+        self._counts["wfi_exit_stat"] += 1
+        vcpu = self._processor.vcpu
+        if int(vcpu.mode) != e.SUPERVISOR:
+            return Action.HANDLE
+        if self._vm.has_irqchip:
+            self._halted_at = self._processor.idle_steps
+            return Action.HANDLE
+        vcpu.pc += 4
+        return self._hand_out(api.KVM_EXIT_HLT, None, Action.RESUME)
+
+    def _ecall(self, _exit) -> Action:
+        vcpu = self._processor.vcpu
+        number = int(vcpu.x[A7]) & U64
+        self._counts["ecall_exit_stat"] += 1
+        if int(vcpu.mode) != e.SUPERVISOR or number in KERNEL_CALLS:
+            return Action.HANDLE
+        if number in (EXT_SRST, LEGACY_SHUTDOWN):
+            resets = number == EXT_SRST and int(vcpu.x[A0]) != 0
+            event = self.kvm_run.system_event
+            event.type = api.KVM_SYSTEM_EVENT_RESET if resets else api.KVM_SYSTEM_EVENT_SHUTDOWN
+            event.ndata = 0
+            return self._hand_out(api.KVM_EXIT_SYSTEM_EVENT)
+        call = self.kvm_run.hypercall
+        call.nr, call.ret = number, 0
+        call.args[:] = [int(vcpu.x[A0 + k]) & U64 for k in range(6)]
+
+        def complete():
+            vcpu.x[A0] = signed(call.ret)
+            vcpu.pc += 4
+
+        return self._hand_out(api.KVM_EXIT_HYPERCALL, complete, Action.RESUME)
+
+    # Looking
+
+    def coalesced_stores(self) -> list[tuple[int, bytes]]:
+        """(guest physical address, data) of the stores that wait, oldest first; takes them out."""
+        taken, self._stores = self._stores, []
+        return taken
+
+    def stats(self) -> dict[str, int]:
+        """What the kernel has counted, by the names that it has on RISC-V, as kvm_stat shows it."""
+        return self._counts | self.halt_polling.counts
+
+    def exits_by_reason(self) -> dict[str, tuple[int, int]]:
+        """(handled in the kernel, handed out) for each reason, as `perf kvm stat` counts them."""
+        return {reason: (kernel, user) for reason, (kernel, user) in self._exits.items()}
+
+    def modes(self) -> dict[str, int]:
+        """What each mode has done: instructions (guest), exits (kernel), returns (user)."""
+        handed_out = sum(user for _, user in self._exits.values()) + self._counts["signal_exits"]
+        return {
+            "guest": self._processor.steps,
+            "kernel": self._counts["exits"],
+            "user": handed_out,
+        }
+
+    def _check_open(self) -> None:
+        if self._processor is None:
+            raise api.KvmError("the vcpu has been closed; accepted is one of a VM that is open.")
+
+    def close(self) -> None:
+        """Give the hart back."""
+        self._processor = self._complete = None
+
+
+class Access:
+    """The load or store that left, taken apart, as a kernel does that finishes it for the guest.
+
+    n_bytes : 0 if it is something else, such as an atomic operation
+    """
+
+    def __init__(self, processor: Processor, exit_):
+        self._vcpu = processor.vcpu
+        decoded = int(decode(np.int64(processor.word_at(int(exit_.pc)))))
+        number = decoded & 0xFF
+        self._length = 2 if number >= op.COMPRESSED else 4
+        number %= op.COMPRESSED
+        self.is_store = number in STORES
+        self.n_bytes, self._signed = LOADS.get(number, (STORES.get(number, 0), False))
+        self._rd, self._rs2 = decoded >> 8 & 0xFF, decoded >> 24 & 0xFF
+
+    def stored(self) -> bytes:
+        """The bytes that it stores."""
+        return (int(self._vcpu.x[self._rs2]) & U64).to_bytes(8, "little")[: self.n_bytes]
+
+    def loaded(self, value: int) -> None:
+        """Put what was read into its register."""
+        bits = 8 * self.n_bytes
+        value &= (1 << bits) - 1
+        if self._signed and value >> (bits - 1):
+            value -= 1 << bits
+        self._vcpu.x[self._rd] = signed(value)
+
+    def skip(self) -> None:
+        """Go on behind it."""
+        self._vcpu.pc += self._length
