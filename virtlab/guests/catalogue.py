@@ -13,8 +13,8 @@ PITH_COMMON = ["common/abi.h", "common/text.h", "common/text.c"]
 PITH_KERNEL = [
     f"kernel/{name}"
     for name in """
-    kernel.h riscv.h page_table.h board.h main.c entry.S trap.c system.c process.c timer.c exec.c
-    page.c vm.c
+    kernel.h riscv.h page_table.h board.h main.c entry.S trap.c system.c
+    box.c process.c timer.c exec.c page.c vm.c
     file.c pipe.c fs.h fs.c block.c
     interrupts.c uart.c console.c disk.c
     device_tree.c sbi.c print.c kernel.ld
@@ -33,6 +33,7 @@ PITH_PROGRAMS = [
     f"user/{name}.c"
     for name in """
     init sh cat echo free grep kill ls mkdir ps rm shutdown sleep uptime wc
+    box boxes limit hostname serve call
     """.split()
 ]
 PITH_WORKLOADS = [

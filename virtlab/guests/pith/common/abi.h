@@ -31,7 +31,12 @@ enum system_call {
     SYS_PROCESSES,  // processes(*process_info, n)   how many were written
     SYS_SYSTEM,     // system(*system_info)
     SYS_PROBE,      // probe(n)                      reads a device register n times
-    SYS_SHUTDOWN,   // shutdown(status)              does not return
+    SYS_SHUTDOWN,   // shutdown(status)              0 to 255; does not return
+    SYS_BOX,        // box(*box_settings)            its number; the caller is process 1 inside
+    SYS_BOXES,      // boxes(*box_info, n)           how many were written
+    SYS_LIMIT,      // limit(box, *box_limits)
+    SYS_HOSTNAME,   // hostname(text, n_bytes, set)  how long it is
+    SYS_PORT,       // port(number, flags)           a pipe: OPEN_READ serves it, OPEN_WRITE calls
     N_SYSTEM_CALLS
 };
 
@@ -54,14 +59,20 @@ enum system_call {
     error(E_PIPE, "nobody reads this pipe")           \
     error(E_TOOMANY, "too many files or processes")   \
     error(E_KILLED, "killed")                         \
-    error(E_NOCALL, "no such system call")
+    error(E_NOCALL, "no such system call")            \
+    error(E_PERM, "not permitted here")               \
+    error(E_LIMIT, "the box's limit is reached")      \
+    error(E_MACHINE, "a program for another processor") \
+    error(E_SYSTEM, "a program for another operating system")
 
 #define ERROR_NUMBER(name, words) name,
 enum error { E_NONE, ERRORS(ERROR_NUMBER) N_ERRORS };
 
 // What wait() reports of a process that did not call exit().
 #define STATUS_KILLED 137
+#define STATUS_MEMORY 138  // its box was out of memory
 #define STATUS_FAULT 139
+#define MAX_STATUS 255     // that shutdown() takes
 
 // Flags of open().
 #define OPEN_READ 1
@@ -80,7 +91,8 @@ enum error { E_NONE, ERRORS(ERROR_NUMBER) N_ERRORS };
 #define MAX_PATH 128
 #define MAX_FILES 16     // open files of one process
 #define MAX_PROBES 1000  // register reads in one probe()
-#define MAX_PROCESSES 64
+#define MAX_PROCESSES 504
+#define MAX_BOXES 512
 #define NAME_LENGTH 28   // of a file, and of a process; the last byte need not be zero
 
 enum file_type { FILE_FREE, FILE_REGULAR, FILE_DIRECTORY, FILE_CONSOLE, FILE_PIPE };
@@ -112,4 +124,50 @@ struct system_info {
     uint64_t n_pages, n_free_pages;  // of memory that the kernel hands out
     uint64_t n_blocks, n_free_blocks;  // of the disk
     char command[MAX_PATH];          // what the user asked the kernel, when starting it, to run
+};
+
+// A box is a group of processes that see their own part of the system. Which part is their own:
+#define BOX_PIDS 1           // numbers of processes
+#define BOX_HOSTNAME 2
+#define BOX_FILES 4          // the root directory
+#define BOX_NETWORK 8        // numbers of ports
+#define BOX_CAPABILITIES 16  // they may do nothing that matters outside
+#define BOX_ALL 31
+
+// What a process may do, besides what every process may.
+#define CAP_SHUTDOWN 1
+#define CAP_DEVICE 2    // probe(), OPEN_DIRECT
+#define CAP_BOX 4       // box(), limit()
+#define CAP_HOSTNAME 8  // in a box with a host name of its own, every process may set that
+#define CAP_ALL 15
+
+// How much a box may use of what all boxes share; 0 means as much as there is.
+struct box_limits {
+    uint32_t weight;         // 1 to MAX_WEIGHT: its share of the hart, if others want it too
+    uint32_t quota_percent;  // of the hart, 1 to 100, even if nobody else wants it
+    uint32_t max_pages;
+    uint32_t max_processes;
+};
+#define USUAL_WEIGHT 100
+#define MAX_WEIGHT 10000
+
+struct box_settings {
+    char name[NAME_LENGTH];
+    char root[MAX_PATH];   // the directory that is / inside; never changed
+    char layer[MAX_PATH];  // the directory that holds the changes; made when it is needed
+    uint32_t namespaces;
+    struct box_limits limits;
+};
+
+// Box 0 is the host: all processes that are in no other box.
+struct box_info {
+    uint32_t number, namespaces;
+    uint32_t n_processes;
+    uint32_t n_out_of_memory;  // processes that the kernel has ended for it
+    uint64_t n_pages, peak_pages;
+    uint64_t n_system_calls;
+    uint64_t n_throttled;      // periods in which its quota was used up
+    uint64_t run_ticks;        // of the clock, since there are other boxes than the host
+    struct box_limits limits;
+    char name[NAME_LENGTH];    // the last byte is zero
 };

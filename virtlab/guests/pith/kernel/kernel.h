@@ -10,6 +10,9 @@
 #include "board.h"
 #include "riscv.h"
 
+// For a table whose places are cleared when they are used, and not at start-up.
+#define UNSET __attribute__((section(".unset")))
+
 // device_tree.c: what the firmware tells about the board.
 void device_tree_read(const void *tree);
 struct board {
@@ -65,7 +68,7 @@ struct trap_frame {
     uint64_t a0, a1, a2, a3, a4, a5, a6, a7;
     uint64_t s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, t3, t4, t5, t6;
     uint64_t sstatus;
-    uint64_t unused;            // the stack stays aligned to 16 bytes
+    uint64_t *n_calls;          // entry.S leaves it alone: where to count system calls
 };
 void trap_init(void);
 
@@ -74,9 +77,17 @@ void trap_init(void);
 struct context {
     uint64_t ra, sp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11;
 };
+// One page: the stack grows down from its end, towards what is kept at its start.
+struct kernel_stack {
+    struct context context;     // of the process while it does not run
+    uint64_t mark;
+    char stack[PAGE_SIZE - sizeof(struct context) - sizeof(uint64_t)];
+};
 struct process {
     enum process_state state;
     int number;
+    int number_inside;          // as its box counts
+    struct box *box;
     int generation;             // 0 is init, 1 the shell, 2 and more what the shell runs
     struct process *parent;
     const void *waits_for;      // while WAITING: what it passed to wait_for()
@@ -85,18 +96,22 @@ struct process {
     bool killed;                // it ends on its next way back to user mode
     pte_t *root;
     uint64_t heap_start, heap_end;
-    struct trap_frame *frame;   // at the top of its kernel stack
-    char *kernel_stack;         // one page
-    struct context context;     // while it does not run
+    struct kernel_stack *stack;
+    struct trap_frame *frame;   // at the top of it
     struct file *files[MAX_FILES];
     uint32_t directory;         // the inode that relative paths start from
     char name[NAME_LENGTH];
 };
 extern struct process *current;
+// The places of the table that may be in use.
+extern struct process processes[MAX_PROCESSES], *processes_end;
+#define FOR_EACH_PROCESS(p) for (struct process *p = processes; p < processes_end; p++)
 void process_start_first(void) __attribute__((noreturn));
 int process_fork(void);
 void process_exit(int status) __attribute__((noreturn));
 int process_wait(uint64_t status_va);
+void process_leave_children(void);
+int process_number(const struct process *p);  // as the running process knows it; 0 if it does not
 int process_kill(int number);
 void process_kill_programs(void);
 int process_change_directory(const char *path);
@@ -106,6 +121,28 @@ uint64_t wake_sleepers(void);
 void wait_for(const void *event);  // until somebody calls wake_up(event); may also return early
 void wake_up(const void *event);
 int sleep_until(uint64_t time);
+
+// box.c: who sees what, and who may do what.
+#define BOX_SIZE 512  // virtlab/containers/pith.py steps through the table with it
+struct box {
+    struct box_info info;       // what programs are told; first, for who looks from outside
+    uint32_t capabilities;
+    int last_number;            // of its processes
+    struct process *first;      // when it ends, so do all others; then 0
+    char host_name[NAME_LENGTH];
+} __attribute__((aligned(BOX_SIZE)));
+extern struct box boxes[MAX_BOXES], *boxes_end;  // the places that have ever been in use
+#define HOST (&boxes[0])
+void box_init(void);
+int box_enter(uint64_t settings_va);
+int box_list(uint64_t va, uint64_t n);
+int box_limit(uint64_t number, uint64_t limits_va);
+int box_host_name(uint64_t va, uint64_t n, bool set);
+bool box_has_own(uint32_t namespace);         // the running process's box
+struct box *box_with(uint32_t namespace);     // whose process numbers, host name ... it sees
+bool box_may(uint32_t capability);
+void box_add(struct box *box, struct process *p);
+void box_remove(struct process *p);
 
 // timer.c
 #define NEVER UINT64_MAX
@@ -176,6 +213,7 @@ int file_close(uint64_t number);
 int file_stat(uint64_t number, uint64_t va);
 int file_transfer(uint64_t number, uint64_t va, size_t n, enum access access);  // may wait
 int pipe_open(uint64_t numbers_va);
+int port_open(uint64_t number, int flags);
 void pipe_close(struct pipe *pipe, bool writes);
 int pipe_read(struct pipe *pipe, char *to, size_t n);
 int pipe_write(struct pipe *pipe, const char *from, size_t n);

@@ -4,6 +4,7 @@
 //   the way in and out           entry.S, trap.c, system.c
 //   who runs, and for how long   process.c, timer.c
 //   programs and their memory    exec.c, vm.c, page.c
+//   groups of processes          box.c
 //   files                        file.c, pipe.c, fs.c, block.c
 //   devices                      interrupts.c, uart.c, console.c, disk.c
 //   the board and its firmware   device_tree.c, sbi.c
@@ -20,6 +21,7 @@ void kernel_main(uint64_t hart, const void *device_tree)
     trap_init();
     device_tree_read(device_tree);
     page_init((uint64_t)kernel_end, board.ram_end);
+    box_init();
     vm_init();
     uart_init();
     print("pith: a small kernel on RISC-V\n");

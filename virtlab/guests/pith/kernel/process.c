@@ -15,48 +15,64 @@
 void begin(void);  // entry.S
 void switch_context(struct context *from, struct context *to);
 
-static struct process processes[MAX_PROCESSES];
+// The table grows by so many places when all are in use: who looks through it has no more to look
+// at than need be.
+#define N_PLACES 84
+
+struct process processes[MAX_PROCESSES] UNSET, *processes_end;
 static struct process *init;
 struct process *current;
 
-#define FOR_EACH_PROCESS(p) for (struct process *p = processes; p < processes + MAX_PROCESSES; p++)
-
 static void process_free(struct process *p)
 {
+    if (p->box)
+        box_remove(p);
     if (p->root)
         vm_destroy(p->root);
-    if (p->kernel_stack)
-        page_free(p->kernel_stack);
+    if (p->stack)
+        page_free(p->stack);
     p->state = FREE;
+}
+
+// A free place, cleared; 0 if there is none.
+static struct process *find_place(void)
+{
+    FOR_EACH_PROCESS(p)
+        if (p->state == FREE)
+            return memset(p, 0, sizeof *p);
+    if (processes_end == processes + MAX_PROCESSES)
+        return 0;
+    struct process *first = processes_end;
+    for (processes_end += N_PLACES; first < processes_end; first++)
+        first->state = FREE;
+    return memset(processes_end - N_PLACES, 0, sizeof *first);
 }
 
 // A new process with an empty address space, not yet able to run; 0 if there is no room. It will
 // call first_step(), if there is one, and then go to user mode as its trap frame says.
-static struct process *process_create(void (*first_step)(void))
+static struct process *process_create(struct box *box, void (*first_step)(void))
 {
     static int last_number;
+    struct process *p = find_place();
 
-    FOR_EACH_PROCESS(p) {
-        if (p->state != FREE)
-            continue;
-        memset(p, 0, sizeof *p);
-        p->kernel_stack = page_alloc();
-        p->root = vm_create();
-        if (p->kernel_stack == 0 || p->root == 0) {
-            process_free(p);
-            return 0;
-        }
-        p->state = NEW;
-        p->number = ++last_number;
-        p->wake_time = NEVER;
-        *(uint64_t *)p->kernel_stack = STACK_MARK;
-        p->frame = (struct trap_frame *)(p->kernel_stack + PAGE_SIZE) - 1;
-        p->context.ra = (uint64_t)begin;  // the first switch to it "returns" there
-        p->context.sp = (uint64_t)p->frame;
-        p->context.s0 = (uint64_t)first_step;
-        return p;
+    if (p == 0)
+        return 0;
+    p->stack = page_alloc();
+    p->root = vm_create();
+    if (p->stack == 0 || p->root == 0) {
+        process_free(p);
+        return 0;
     }
-    return 0;
+    p->state = NEW;
+    p->number = ++last_number;
+    p->wake_time = NEVER;
+    p->frame = (struct trap_frame *)(p->stack + 1) - 1;
+    p->stack->mark = STACK_MARK;
+    p->stack->context.ra = (uint64_t)begin;  // the first switch to it "returns" there
+    p->stack->context.sp = (uint64_t)p->frame;
+    p->stack->context.s0 = (uint64_t)first_step;
+    box_add(box, p);
+    return p;
 }
 
 static void make_ready(struct process *p)
@@ -73,8 +89,8 @@ static struct process *next_ready(void)
 {
     struct process *p = current;
 
-    for (int i = 0; i < MAX_PROCESSES; i++) {
-        if (++p == processes + MAX_PROCESSES)
+    for (long n = processes_end - processes; n > 0; n--) {
+        if (++p == processes_end)
             p = processes;
         if (p->state == READY)
             return p;
@@ -111,7 +127,7 @@ static void schedule(void)
 {
     struct process *previous = current, *next = next_ready();
 
-    if (*(uint64_t *)previous->kernel_stack != STACK_MARK)
+    if (previous->stack->mark != STACK_MARK)
         panic("the kernel stack of %s has overflowed", previous->name);
     if (next == 0) {
         uint64_t wake_time = wake_sleepers();
@@ -126,7 +142,7 @@ static void schedule(void)
         return;
     current = next;
     switch_page_table(next->root);
-    switch_context(&previous->context, &next->context);
+    switch_context(&previous->stack->context, &next->stack->context);
 }
 
 void yield(void)
@@ -185,22 +201,27 @@ void process_start_first(void)
 {
     struct context boot;  // nobody comes back to it
 
-    init = process_create(run_first);
+    processes_end = processes;
+    init = process_create(HOST, run_first);
     if (init == 0)
         panic("no memory for the first process");
+    HOST->first = init;
     init->state = RUNNING;
     current = init;
     timer_start_slice();
     switch_page_table(init->root);
-    switch_context(&boot, &init->context);
+    switch_context(&boot, &init->stack->context);
     panic("the boot stack runs again");
 }
 
 // The child is a copy that returns from the same system call, with 0.
 int process_fork(void)
 {
-    struct process *child = process_create(0);
+    const struct box_info *box = &current->box->info;
 
+    if (box->limits.max_processes && box->n_processes >= box->limits.max_processes)
+        return -E_LIMIT;
+    struct process *child = process_create(current->box, 0);
     if (child == 0)
         return -E_TOOMANY;
     if (vm_copy(current->root, child->root) < 0) {
@@ -220,15 +241,44 @@ int process_fork(void)
             child->files[i] = file_share(current->files[i]);
     memcpy(child->name, current->name, NAME_LENGTH);
     make_ready(child);
-    return child->number;
+    return process_number(child);
 }
 
 // ---- how they end
+
+static void kill(struct process *p)
+{
+    p->killed = true;
+    if (p->state == WAITING)
+        make_ready(p);
+}
+
+// Its first process ends, and with it all others.
+static void end_box(struct box *box)
+{
+    box->first = 0;
+    FOR_EACH_PROCESS(p)
+        if (p->state != FREE && p->state != ENDED && p->box == box && p != current)
+            kill(p);
+}
+
+// To the first process of the box, or to init, which both wait for whatever they are given.
+void process_leave_children(void)
+{
+    struct process *first = current->box->first, *heir = first ? first : init;
+
+    FOR_EACH_PROCESS(p)
+        if (p->parent == current)
+            p->parent = heir;
+    wake_up(heir);
+}
 
 void process_exit(int status)
 {
     if (current == init)
         power_off(status != 0);
+    if (current == current->box->first)
+        end_box(current->box);
     fs_enter();
     for (int number = 0; number < MAX_FILES; number++)
         file_close(number);
@@ -236,10 +286,7 @@ void process_exit(int status)
     fs_leave();
     vm_destroy(current->root);
     current->root = 0;
-    FOR_EACH_PROCESS(p)
-        if (p->parent == current)
-            p->parent = init;  // which waits for whatever it is given
-    wake_up(init);
+    process_leave_children();
     wake_up(current->parent);
     current->status = status;
     current->state = ENDED;
@@ -259,7 +306,7 @@ int process_wait(uint64_t status_va)
             has_child = true;
             if (p->state != ENDED)
                 continue;
-            int number = p->number, status = p->status;
+            int number = process_number(p), status = p->status;
             process_free(p);
             if (status_va && copy_to_user(status_va, &status, sizeof status) < 0)
                 return -E_FAULT;
@@ -273,19 +320,12 @@ int process_wait(uint64_t status_va)
     }
 }
 
-static void kill(struct process *p)
-{
-    p->killed = true;
-    if (p->state == WAITING)
-        make_ready(p);
-}
-
 int process_kill(int number)
 {
+    if (number == 1)  // everything depends on it, here and in a box
+        return -E_INVALID;
     FOR_EACH_PROCESS(p)
-        if (p->state != FREE && p->state != ENDED && p->number == number) {
-            if (p == init)
-                return -E_INVALID;
+        if (p->state != FREE && p->state != ENDED && process_number(p) == number) {
             kill(p);
             return 0;
         }
@@ -301,6 +341,13 @@ void process_kill_programs(void)
 }
 
 // ---- who and where they are
+
+int process_number(const struct process *p)
+{
+    if (!box_has_own(BOX_PIDS))
+        return p->number;
+    return p->box == current->box ? p->number_inside : 0;
+}
 
 int process_change_directory(const char *path)
 {
@@ -323,11 +370,11 @@ int process_list(uint64_t va, int n)
     int count = 0;
 
     FOR_EACH_PROCESS(p) {
-        if (p->state == FREE || count == n)
+        if (p->state == FREE || count == n || process_number(p) == 0)
             continue;
         struct process_info info = {
-            .number = p->number,
-            .parent = p->parent ? p->parent->number : 0,
+            .number = process_number(p),
+            .parent = p->parent ? process_number(p->parent) : 0,
             .state = p->state,
             .n_pages = p->root ? vm_count(p->root) : 0,
         };

@@ -15,11 +15,22 @@ static long probe(uint64_t n)
 {
     long value = 0;
 
+    if (!box_may(CAP_DEVICE))
+        return -E_PERM;
     if (n > MAX_PROBES)  // nobody else runs meanwhile
         return -E_INVALID;
     while (n-- > 0)
         value = disk_probe();
     return value;
+}
+
+static int shut_down(uint64_t status)
+{
+    if (!box_may(CAP_SHUTDOWN))
+        return -E_PERM;
+    if (status > MAX_STATUS)
+        return -E_INVALID;
+    power_off(status != 0);
 }
 
 // Calls that look at the disk, and so take their turn; many of them are given a path.
@@ -58,7 +69,7 @@ long system_call(struct trap_frame *frame)
     case SYS_EXIT: process_exit(a0);
     case SYS_WAIT: return process_wait(a0);
     case SYS_KILL: return process_kill(a0);
-    case SYS_GETPID: return current->number;
+    case SYS_GETPID: return process_number(current);
     case SYS_SLEEP: return sleep_until(time_now() + ticks_from_ms(a0));
     case SYS_SBRK: return vm_move_heap_end(a0);
     case SYS_MAP: return vm_protect(a0, a1, a2);
@@ -68,7 +79,12 @@ long system_call(struct trap_frame *frame)
     case SYS_WRITE: return file_transfer(a0, a1, a2, ACCESS_WRITE);
     case SYS_PROCESSES: return process_list(a0, a1);
     case SYS_PROBE: return probe(a0);
-    case SYS_SHUTDOWN: power_off(a0 != 0);
+    case SYS_SHUTDOWN: return shut_down(a0);
+    case SYS_BOX: return box_enter(a0);
+    case SYS_BOXES: return box_list(a0, a1);
+    case SYS_LIMIT: return box_limit(a0, a1);
+    case SYS_HOSTNAME: return box_host_name(a0, a1, a2);
+    case SYS_PORT: return port_open(a0, a1);
     }
     fs_enter();
     result = file_system_call(number, a0, a1);

@@ -16,5 +16,5 @@ int main(void)
     int status;
     while (wait(&status) != shell)
         ;
-    shutdown(status);
+    shutdown(status != 0);
 }

@@ -105,16 +105,10 @@ static void redirect_to_path(int number, const char *path, int flags)
 
 static void run_program(struct command *command)
 {
-    char path[MAX_PATH] = "/bin/", *name = command->argv[0];
-
     redirect_to_path(IN, command->input, OPEN_READ);
     redirect_to_path(OUT, command->output,
                      OPEN_WRITE | OPEN_CREATE | (command->append ? OPEN_APPEND : OPEN_TRUNCATE));
-    if (!is_one_of('/', name) && strlen(name) < MAX_PATH - strlen(path)) {
-        memcpy(path + strlen(path), name, strlen(name));
-        name = path;
-    }
-    exit(print_error(command->argv[0], exec(name, command->argv)));
+    exit(print_error(command->argv[0], execute(command->argv)));
 }
 
 // Those commands that must not run in a process of their own.
@@ -165,6 +159,8 @@ static bool run_pipeline(void)
                 close(ends[0]);
             run_program(&command);
         }
+        if (last < 0)
+            last_status = print_error("fork", last);
         if (input != IN)
             close(input);
         if (more)

@@ -2,5 +2,5 @@
 
 int main(int argc, char **argv)
 {
-    shutdown(argument(argc, argv, 1, 0));
+    return print_error("shutdown", shutdown(argument(argc, argv, 1, 0)));
 }

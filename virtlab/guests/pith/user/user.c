@@ -72,6 +72,36 @@ int read_line(int file, char *line, int size)
     return n > 0 ? n : -1;
 }
 
+// What the options of box and limit have in common; false if this is none of them.
+bool set_limit(struct box_limits *limits, const char *option, const char *value)
+{
+    if (strcmp(option, "-cpu") == 0)
+        limits->weight = number(value);
+    else if (strcmp(option, "-quota") == 0)
+        limits->quota_percent = number(value);
+    else if (strcmp(option, "-memory") == 0)
+        limits->max_pages = (number(value) * 1024 + PAGE_SIZE - 1) / PAGE_SIZE;
+    else if (strcmp(option, "-processes") == 0)
+        limits->max_processes = number(value);
+    else
+        return false;
+    return true;
+}
+
+int execute(char **argv)
+{
+    char path[MAX_PATH] = "/bin/";
+    size_t n = strlen(argv[0]), folder = strlen(path);
+
+    for (size_t i = 0; i < n; i++)
+        if (argv[0][i] == '/')
+            return exec(argv[0], argv);
+    if (n >= MAX_PATH - folder)
+        return -E_NAME;
+    memcpy(path + folder, argv[0], n);
+    return exec(path, argv);
+}
+
 int run(int (*child)(void))
 {
     int status = 0;

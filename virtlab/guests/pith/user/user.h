@@ -33,6 +33,11 @@ CALL(int, processes, SYS_PROCESSES, (struct process_info *list, int n), list, n)
 CALL(int, system, SYS_SYSTEM, (struct system_info *info), info)
 CALL(long, probe, SYS_PROBE, (long n), n)
 CALL(int, shutdown, SYS_SHUTDOWN, (int status), status)
+CALL(int, box, SYS_BOX, (const struct box_settings *settings), settings)
+CALL(int, boxes, SYS_BOXES, (struct box_info *list, int n), list, n)
+CALL(int, limit, SYS_LIMIT, (int box, const struct box_limits *limits), box, limits)
+CALL(int, hostname, SYS_HOSTNAME, (char *text, long n, bool set), text, n, set)
+CALL(int, port, SYS_PORT, (long number, int flags), number, flags)
 void exit(int status) __attribute__((noreturn));
 
 #define PAGE_SIZE 4096
@@ -44,3 +49,5 @@ long number(const char *text);
 long argument(int argc, char **argv, int i, long otherwise);  // argv[i] as a number
 int read_line(int file, char *line, int size);                // its length, or -1 at the end
 int run(int (*child)(void));                                  // in a process of its own: its status
+bool set_limit(struct box_limits *limits, const char *option, const char *value);
+int execute(char **argv);                                     // looks in /bin; returns only an error
