@@ -5,7 +5,14 @@ import pytest
 
 from tests.hypervisors.comparison import outcome
 from virtlab import guests
-from virtlab.hypervisors import Emulation, HardwareAssisted, Host, Paravirt, TrapAndEmulate
+from virtlab.hypervisors import (
+    BinaryTranslation,
+    Emulation,
+    HardwareAssisted,
+    Host,
+    Paravirt,
+    TrapAndEmulate,
+)
 from virtlab.hypervisors.host import Turn
 from virtlab.isa import encoding as e
 from virtlab.isa.assembler import assemble
@@ -254,3 +261,37 @@ def test_what_cannot_be_done_is_said_in_one_sentence():
         host.run(10, quantum=0)
     with pytest.raises(ValueError, match="is not on this host"):
         Host(ram="16M").place_of(vm)
+
+
+def test_a_smaller_pool_lets_more_virtual_machines_find_room():
+    with pytest.raises(ValueError, match=r"12 MiB of its host and 4 are left of 16"):
+        _switch_on_twice(Host(ram="16M"))
+    host = Host(ram="16M")
+    vms = _switch_on_twice(host, pool=1 << 20)
+    host.run(100)
+    assert [len(host.place_of(vm)) for vm in vms] == [4 << 20, 4 << 20]
+    assert all(vm.registers.a0 == 50 and 0 < vm.own_pages <= 256 for vm in vms)
+
+
+def _switch_on_twice(host, **settings):
+    settings |= {"ram": "2M", "host": host, "firmware": "sbi"}
+    return [HardwareAssisted(**settings).load(COUNT) for _ in range(2)]
+
+
+@pytest.mark.parametrize("pool", [0, 4096, 300_001, 2 << 30])
+def test_a_pool_that_is_no_pool_is_refused(pool):
+    with pytest.raises(ValueError, match=r"^pool [\d,]+: accepted are [^\n]+\.$"):
+        HardwareAssisted(ram="1M", pool=pool)
+
+
+def test_a_guest_ends_the_same_with_the_least_pool_that_its_hypervisor_accepts():
+    for kind in (TrapAndEmulate, HardwareAssisted, BinaryTranslation):
+        settings = {"ram": "16M", "disk": guests.disk("pith"), "record": False}
+        vms = [
+            kind(append="forkwait 2; pgfault 20 2", **settings, **more).load(guests.path("pith"))
+            for more in ({}, {"pool": kind.least_pool})
+        ]
+        for vm in vms:
+            vm.run(40_000_000)
+        assert vms[0].steps == vms[1].steps and vms[0].exit_code == 0
+        assert np.array_equal(outcome(vms[0]).ram, outcome(vms[1]).ram)

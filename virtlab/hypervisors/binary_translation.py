@@ -431,6 +431,7 @@ class BinaryTranslation(VirtualMachine):
     """
 
     technique = "binary-translation"
+    least_pool = 2 << 20  # of which the translated code takes more than half
     _resume = staticmethod(resume)
     _classify = staticmethod(classify)
 

@@ -53,8 +53,8 @@ class Host:
 
     Parameters
     ----------
-    ram : bytes, or text such as "64M". A VM takes its own RAM, rounded up to 4 MiB, and 8 MiB for
-        the pages of its hypervisor
+    ram : bytes, or text such as "64M". A VM takes its own RAM and 8 MiB for the pages of its
+        hypervisor (its setting `pool`), together rounded up to 4 MiB
 
     Examples
     --------

@@ -34,6 +34,8 @@ from virtlab.machine.state import (
 from virtlab.machine.stops import Stop, Watch, watch_for
 
 POOL_BYTES = 8 << 20  # for the hypervisor's own pages
+LEAST_POOL, MOST_POOL = 256 << 10, 1 << 30
+POOL_UNIT = 16 << 10  # the root of a G-stage table is as large, and as aligned
 ALONE = "because one of several virtual machines on a host cannot be taken back alone."
 ROW_SPAN = CODE_ROWS * e.PAGE_BYTES  # a guest's RAM begins at a multiple (see ram.drop_row)
 
@@ -94,6 +96,9 @@ def chosen(name: str, value, options: dict):
 class VirtualMachine(Machine):
     """What the five techniques have in common; see their own modules.
 
+    pool : bytes for the hypervisor's own pages; they lie behind the guest's RAM, and RAM and pool
+        together are rounded up to 4 MiB of its host
+
     A subclass gives `technique` (its name), `_resume` and `_classify` (compiled functions of the
     form described in trap_and_emulate.resume), and `_state_words`.
     """
@@ -103,8 +108,9 @@ class VirtualMachine(Machine):
     _classify: Callable
     policy = 0
     paging = 0
+    least_pool = LEAST_POOL
 
-    def __init__(self, ram="128M", host=None, **settings):
+    def __init__(self, ram="128M", host=None, pool=POOL_BYTES, **settings):
         self._handlers: dict[ExitReason, Callable] = {}
         self._shared_host = host
         if host is not None:
@@ -113,6 +119,12 @@ class VirtualMachine(Machine):
             if settings.get("record"):
                 raise ValueError("record=True: accepted with a host of its own only, " + ALONE)
             settings["record"] = False
+        self._pool_bytes = arguments.whole(pool, "pool")
+        if pool % POOL_UNIT or not self.least_pool <= pool <= MOST_POOL:
+            raise ValueError(
+                f"pool {pool:,}: accepted are multiples of {POOL_UNIT:,} bytes from "
+                f"{self.least_pool:,} to {MOST_POOL:,}."
+            )
         super().__init__(ram, **settings)
 
     def _state_words(self) -> int:
@@ -128,23 +140,24 @@ class VirtualMachine(Machine):
         return super()._power_on(image)
 
     def _new_memory(self) -> Memory:
-        pool = -(-self._ram_bytes // ROW_SPAN) * ROW_SPAN
+        whole = -(-(self._ram_bytes + self._pool_bytes) // ROW_SPAN) * ROW_SPAN
         disk = self._disk_source.copy()
         self._vms = np.zeros(1, VM)
         vm = self._vms[0]
         if self._shared_host is None:
             vm.host_base, vm.vmid, vm.asid = 0, 1, 1
-            self._host = new_memory(pool + POOL_BYTES, CODE_ROWS, disk)
+            self._host = new_memory(whole, CODE_ROWS, disk)
             self._physical = boot.new_hart()
             reset_host_hart(self._physical[0], len(self._host.u8))
         else:
-            place = self._shared_host.place(self, pool + POOL_BYTES)
+            place = self._shared_host.place(self, whole)
             vm.host_base, vm.vmid, vm.asid = place.base, place.number, place.asid
             blocks = np.zeros((len(disk) + 4095) >> 12, np.uint8)
             self._host = place.mem._replace(disk=disk, blocks=blocks)
             self._physical = place.harts
         vm.ram_bytes = self._ram_bytes
-        vm.pool, vm.pool_end = vm.host_base + pool, vm.host_base + pool + POOL_BYTES
+        vm.pool_end = vm.host_base + whole
+        vm.pool = vm.pool_end - self._pool_bytes
         vm.policy, vm.paging = self.policy, self.paging
         self._running = self._physical
         self._state = np.zeros(self._state_words(), np.int64)
@@ -377,6 +390,14 @@ class VirtualMachine(Machine):
             "disk_requests": int(vcpu.disk_reads + vcpu.disk_writes),
         }
         return counted
+
+    @property
+    def own_pages(self) -> int:
+        """Pages of 4 KiB that the hypervisor uses for this guest: tables, translated code."""
+        vm = self._vms[0]
+        end = int(vm.pool_end)
+        pages = self._host.u8[end - self._pool_bytes : end].reshape(-1, e.PAGE_BYTES)
+        return int(np.count_nonzero(pages.any(axis=1)))
 
     @property
     def betrayed(self) -> str | None:
