@@ -12,6 +12,7 @@ Every page therefore has a kind and a count of what relies on it:
     kind                    counted                                 becomes another kind when
     ordinary                entries that make it writable           PIN, and the count is 0
     table of level 0, 1, 2  entries that lead to it, roots in use   UNPIN, and the count is 0
+    absent                  (given back to the host)                the host gives it again
 
 PIN looks at all 512 entries of the page: a table of level k may lead to tables of level k - 1 that
 are pinned already, one of level 0 to any of the guest's pages. So a check never goes deeper than
@@ -23,6 +24,9 @@ one page, and a batch of requests ends in bounded time.
     UNPIN                  of the page           -           nothing relies on the table
     SWITCH                 of a root (level 2)   -           it is one: programs run on it
     FLUSH_PAGE, FLUSH_ALL  virtual, -            -           always
+
+An entry of a table in use that leads outside the guest's memory is the hypervisor's own, as for the
+pages that other guests have granted, and is not the guest's to change.
 
 Entries never hold G, reserved bits or superpages; leaves have U, since the kernel runs in U-mode.
 
@@ -64,11 +68,13 @@ i64 = np.int64
 # Words of the state; of pages in guest RAM the number, -1 for none.
 KERNEL_ROOT, PROGRAM_ROOT = 0, 1
 ANSWERED, TAKEN, TYPED = 2, 3, 4  # the hypervisor's own indices of the rings
+SECOND_STAGE = 5  # offset in host RAM of a G-stage table below the guest's own, 0: none
 PAGES = 8  # from here a word a page: kind + ONE * count
-KIND = 3  # ORDINARY, or 1 + the level of the table
+KIND = 7  # ORDINARY, 1 + the level of the table, or ABSENT
 ORDINARY = 0
 ROOT = 3
-ONE = 4
+ABSENT = 4
+ONE = 8
 
 N_ENTRIES = 512
 RIGHTS = e.PTE_R | e.PTE_W | e.PTE_X
@@ -109,6 +115,8 @@ def take_entry(vm, state, level, pte):
             return i64(ERROR_NOT_PERMITTED)
         state[PAGES + page] += ONE
         return i64(0)
+    if kind == ABSENT:
+        return i64(ERROR_NOT_PERMITTED)
     if not pte & RIGHTS or not pte & e.PTE_U or pte & (e.PTE_R | e.PTE_W) == e.PTE_W:
         return i64(ERROR_INVALID)
     if pte & e.PTE_W:
@@ -149,7 +157,8 @@ def pin(vm, guest, state, page, level):
 @njit(inner=True)
 def unpin(vm, guest, state, page):
     """Make a table on which nothing relies an ordinary page; 0 or an error."""
-    if state[PAGES + page] & KIND == ORDINARY:
+    kind = state[PAGES + page] & KIND
+    if kind == ORDINARY or kind == ABSENT:
         return i64(ERROR_NOT_FOUND)
     if state[PAGES + page] >= ONE:
         return i64(ERROR_BUSY)
@@ -194,13 +203,16 @@ def carry_out(vm, vcpu, hart, guest, state, request, value):
         return i64(ERROR_BAD_ADDRESS), False
     if what == UPDATE_PTE:
         level = (state[PAGES + page] & KIND) - 1
-        if level < 0:
+        if level < 0 or level >= ROOT:
             return i64(ERROR_NOT_FOUND), False
+        at = address - RAM_BASE - vm.host_base
+        before = guest.u64[at >> 3]
+        if before & e.PTE_V and _page_in(vm, before) < 0:
+            return i64(ERROR_NOT_PERMITTED), False
         error = take_entry(vm, state, level, value)
         if error:
             return error, False
-        at = address - RAM_BASE - vm.host_base
-        gone = drop_entry(vm, state, level, guest.u64[at >> 3])
+        gone = drop_entry(vm, state, level, before)
         ram_store(vcpu, guest, at, DOUBLE, value)
         return i64(0), gone
     if what == UPDATE_PIN:

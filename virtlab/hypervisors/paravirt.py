@@ -21,6 +21,11 @@ change is in the vcpu and in `state` (direct_paging.py names the words), the res
 # Model: a hypercall takes no time of the guest's, and what it asks of a device is done when it
 returns; the event comes with the next way into the kernel.
 
+A platform that offers more (virtlab/platforms) adds hypercalls with larger numbers, answered by a
+handler, and an event of its own, EVENT_UPCALL. It may also put a second stage of translation under
+the guest's tables, in machine addresses on both sides, which shows it the pages that are written:
+then the guest runs in VU-mode, and what the second stage forbids is a GUEST_PAGE_FAULT.
+
 Left out: unmodified kernels, which only hardware or emulation can run; superpages; several vcpus.
 
 Source: P. Barham et al., "Xen and the Art of Virtualization", SOSP 2003.
@@ -36,6 +41,7 @@ from virtlab.hypervisors.direct_paging import (
     KERNEL_ROOT,
     PAGES,
     PROGRAM_ROOT,
+    SECOND_STAGE,
     forget,
     update_tables,
 )
@@ -47,10 +53,12 @@ from virtlab.hypervisors.domain_builder import (
 from virtlab.hypervisors.exits import (
     ECALL,
     EXCEPTION,
+    GUEST_PAGE_FAULT,
     HANDLE,
     HYPERCALL,
     REFLECT,
     RESUME,
+    STOP,
     TRUE_PAGE_FAULT,
     describe,
 )
@@ -81,6 +89,8 @@ i64 = np.int64
 SP = 2
 NEVER = -1  # as an unsigned time
 TIMER_INTERRUPT, EXTERNAL_INTERRUPT = 5, 9  # what scause calls them
+EVENT_UPCALL = 3  # a bit of `pending` that is for a platform's own events
+EVENTS = 1 << abi.EVENT_TIMER | 1 << abi.EVENT_CONSOLE | 1 << abi.EVENT_DISK | 1 << EVENT_UPCALL
 TRAP_STATUS = e.MSTATUS_SPP | e.MSTATUS_SPIE
 
 
@@ -98,8 +108,27 @@ def enter_guest(vm, vcpu, hart, state):
     vcpu.satp = hart.satp
     hart.mode = e.USER
     hart.virt = 0
+    if state[SECOND_STAGE]:
+        use_second_stage(vm, vcpu, hart, state)
     enter(vm, vcpu, hart)
     return vcpu.horizon - vcpu.steps
+
+
+@njit(inner=True)
+def use_second_stage(vm, vcpu, hart, state):
+    """Let the guest run in VU-mode, its own tables first, the platform's below them.
+
+    All its exceptions still come here: nothing is delegated to a VS-mode that nobody uses.
+    """
+    hart.virt = 1
+    hart.vsatp = vcpu.satp
+    page = (RAM_BASE + state[SECOND_STAGE]) >> e.PAGE_SHIFT
+    hart.hgatp = i64(e.ATP_SV39) << e.ATP_MODE_SHIFT | vm.vmid << e.ASID_SHIFT | page
+    hart.hstatus = i64(e.HSTATUS_VSXL_64)
+    hart.vsstatus = i64(e.MSTATUS_UXL_64)
+    hart.henvcfg = vcpu.menvcfg
+    hart.hcounteren = i64(7)
+    hart.hedeleg, hart.hideleg = i64(0), i64(0)
 
 
 @njit(inner=True)
@@ -130,7 +159,7 @@ def attend_events(vm, vcpu, guest, state):
             send_event(vcpu, guest, abi.EVENT_TIMER)
         receive_typed(vcpu, guest, state)
         due = look(guest, abi.SHARED_PENDING) & ~look(guest, abi.SHARED_MASKED)
-        due &= 1 << abi.EVENT_TIMER | 1 << abi.EVENT_CONSOLE | 1 << abi.EVENT_DISK
+        due &= EVENTS
         if due or not vcpu.waiting:
             break
         deadline = next_deadline(vcpu, i64(e.STIP))
@@ -165,7 +194,11 @@ def classify_exit(vm, vcpu, hart):
         describe(vm, reason, i64(0), i64(-1), vcpu.x[A7])
     elif cause == e.CAUSE_LOAD_PAGE or cause == e.CAUSE_STORE_PAGE or cause == e.CAUSE_FETCH_PAGE:
         describe(vm, i64(TRUE_PAGE_FAULT), value, i64(-1), i64(0))
+    elif cause >= e.CAUSE_FETCH_GUEST_PAGE and cause != e.CAUSE_VIRTUAL_INSTRUCTION:
+        describe(vm, i64(GUEST_PAGE_FAULT), value, hart.htval << 2 | value & 3, i64(0))
     else:
+        if cause == e.CAUSE_VIRTUAL_INSTRUCTION:  # in VU-mode; the guest knows U-mode only
+            vm.cause = i64(e.CAUSE_ILLEGAL)
         describe(vm, i64(EXCEPTION), value, i64(-1), i64(0))
 
 
@@ -246,6 +279,8 @@ def handle_exit(vm, vcpu, hart, guest, state):
     """The handler for the reason; returns its action."""
     if vm.reason == HYPERCALL:
         return handle_hypercall(vm, vcpu, hart, guest, state)
+    if vm.reason == GUEST_PAGE_FAULT:  # who put the second stage there has not answered
+        return i64(STOP)
     return handle_reflected(vm, vcpu, guest)
 
 

@@ -112,6 +112,7 @@ class VirtualMachine(Machine):
 
     def __init__(self, ram="128M", host=None, pool=POOL_BYTES, **settings):
         self._handlers: dict[ExitReason, Callable] = {}
+        self._goal = 0
         self._shared_host = host
         if host is not None:
             if not hasattr(host, "place"):
@@ -214,10 +215,11 @@ class VirtualMachine(Machine):
 
     def _advance(self, goal: int) -> int:
         """Run the guest to its step `goal` at most; returns why it stopped."""
+        self._goal = goal
         with np.errstate(over="ignore"):
             action = int(Action.HANDLE)
             while True:
-                budget = self._resume(*self._arguments, goal, action)
+                budget = self._resume(*self._arguments, self._goal, action)
                 action = int(Action.HANDLE)
                 if budget <= 0:
                     return self._left()
@@ -227,10 +229,14 @@ class VirtualMachine(Machine):
                     run_hart(self._physical, *self._host, budget)
                 # Any other end of the stretch is for `resume` to see; a look would use it up.
                 if self._handlers and self._left_by_trap():
-                    reason = self._classify(*self._arguments, goal, action)
+                    reason = self._classify(*self._arguments, self._goal, action)
                     handler = self._handlers.get(ExitReason(reason)) if reason else None
                     if handler is not None:
                         action = self._ask(handler)
+
+    def end_turn(self) -> None:
+        """From a handler: the run pauses when the exit on hand has been handled."""
+        self._goal = min(self._goal, self.steps + 1)
 
     def _interpret(self, budget: int) -> None:
         """Run the vcpu itself, on the guest's memory.
