@@ -2,6 +2,7 @@
 
 import random
 
+from virtlab.containers.processes import KernelObject, Process
 from virtlab.containers.recording import (
     DEVICE,
     FAULT,
@@ -12,10 +13,8 @@ from virtlab.containers.recording import (
     Entry,
     Pages,
     Recording,
-    Running,
     Turn,
 )
-from virtlab.explore.figures.namespaces import KernelObject
 
 OBJECTS = [
     KernelObject("port", "80", "web", {"web": "80"}),
@@ -55,7 +54,7 @@ def fake_recording(n: int = 300, n_boxes: int = 3, seed: int = 1) -> Recording:
         steps, time = steps + spent, time + spent
         ran[box] = ran.get(box, 0) + spent
         cause = rng.choice(list(WHATS))
-        who = Running(box, names[box], 10 * box + rng.randrange(2), 1, rng.choice(("hog", "sh")))
+        who = Process(10 * box + rng.randrange(2), 1, rng.choice(("hog", "sh")), "running", box)
         what = rng.choice(WHATS[cause])
         entries.append(Entry(steps, time, 4 * steps, who, cause, what, ran))
         ran = {}

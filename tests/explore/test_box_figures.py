@@ -5,12 +5,13 @@ import re
 import pytest
 from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 
+from virtlab.containers.processes import KernelObject
 from virtlab.containers.recording import HOST, IDLE, SYSTEM_CALL
 from virtlab.explore import (
-    KernelObject,
     boxes,
     boxes_architecture,
     compare_instances,
+    cpu_shares,
     density,
     namespaces,
 )
@@ -123,12 +124,13 @@ def test_the_entry_that_is_shown_is_lit_from_its_box_to_its_part():
         assert drawing.title == f"OS-level virtualization: entry {shown} into the kernel"
         inside = "" if entry.who.box == HOST else f", inside {entry.who.inside}"
         assert (
-            f"{entry.who.program} (process {entry.who.process}{inside}) of {entry.who.box_name} "
+            f"{entry.who.program} (process {entry.who.number}{inside}) of "
+            f"{recording.names[entry.who.box]} "
             f"left the hart to the kernel: {entry.cause}, {entry.what}."
         ) in drawing.text
         assert f"At instruction {entry.steps:,}" in drawing.text
         following = recording.entries[shown : shown + 1]
-        assert [one.who.box_name for one in following] == re.findall(
+        assert [recording.names[one.who.box] for one in following] == re.findall(
             "Then (.*) had the hart", drawing.text
         )
         assert drawing.svg.count("class='mark'") in (2, 3)
@@ -168,7 +170,7 @@ def test_more_boxes_than_the_diagram_has_room_for_share_the_last():
     assert rows[4][0] == "5 other boxes"
     assert sum(int(row[1]) for row in rows[:5]) == 300
     shown = {row[0] for row in rows[:4]}
-    outside = [entry for entry in recording.entries if entry.who.box_name not in shown]
+    outside = [entry for entry in recording.entries if recording.names[entry.who.box] not in shown]
     assert rows[4][1] == f"{len(outside)}"
 
 
@@ -211,3 +213,29 @@ def test_a_recording_of_nothing_has_figures_too():
     nothing = fake_recording(0, 2)
     assert boxes_architecture(nothing).drawing().title.endswith("without any entry into the kernel")
     assert "host 100.0 %" in boxes(nothing).drawing().text
+
+
+# Shares of the hart.
+
+
+def test_shares_follow_the_sliders():
+    figure = cpu_shares(names=("web", "db", "batch"))
+    assert figure.drawing().title == "Share of the hart: web 25.0 %, db 50.0 %, batch 25.0 %"
+    capped = figure.drawing(quota_1=20, demand_2=10)
+    assert (
+        "db (weight 200, quota 20 %, wants 100 %) has the hart for 20.0 %, throttled in 20 of"
+        in (capped.text)
+    )
+    assert [row[2] for row in capped.rows] == ["20.0"] * 20
+    assert capped.rows[1][0] == "100 to 200"
+    assert "Nobody has it for 100.0 %." in figure.drawing(demand_0=0, demand_1=0, demand_2=0).text
+
+
+def test_shares_of_boxes_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="2 weights; accepted are 3, one a box"):
+        cpu_shares((1, 2))
+    with pytest.raises(ValueError, match="weight 0 of A; accepted are 1 to 10000"):
+        cpu_shares((0, 1, 2))
+    with pytest.raises(ValueError, match="no whole number of steps of 5"):
+        cpu_shares(quotas=(3, 0, 0))
+    assert "weight 7," in cpu_shares((7, 1, 2)).drawing().text

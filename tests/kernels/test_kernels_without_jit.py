@@ -31,6 +31,7 @@ figures = [
     (explore.nested_walk(), {{"guest": 3, "caches": 1}}),
     (explore.boxes_architecture(fake_recording()), {{"shown": 20, "further": 1}}),
     (explore.boxes(fake_recording()), {{"width": 100_000, "start_us": 300}}),
+    (explore.cpu_shares(), {{"quota_1": 20, "demand_0": 35}}),
     (explore.namespaces(OBJECTS), {{"viewer": 0}}),
     (explore.compare_instances(SERVERS), {{"quantity": 1}}),
     (explore.density(FITS), {{"quantity": 0}}),
@@ -55,4 +56,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 30
+    assert len(set(compiled)) == 32

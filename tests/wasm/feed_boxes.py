@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from virtlab.kernels import box_path, box_window, namespaces
+from virtlab.kernels import box_path, box_window, cpu_shares, namespaces
 
 i64 = np.int64
 
@@ -61,7 +61,29 @@ def feed_box_window(rng):
     )
 
 
+def feed_cpu_shares(rng):
+    n, periods = cpu_shares.N_BOXES, cpu_shares.N_PERIODS
+    weights = rng.integers(1, 10**4, n)
+    quotas, demands = rng.integers(0, 2, n) * rng.integers(1, 101, n), rng.integers(0, 101, n)
+    state = (zeros(n) for _ in range(9))
+    lines = (np.zeros(periods) for _ in range(n))
+    return (
+        *(i64(one) for one in (*weights, *quotas, *demands)),
+        *(*state, zeros(n), zeros(n, periods), np.zeros(n), *lines, zeros(n), np.zeros(1)),
+    )
+
+
 KNOWN = {
+    "virtlab.kernels.cpu_shares:cpu_shares": (
+        ", ".join(
+            ["int64"] * 9
+            + ["int64[:]"] * 10
+            + ["int64[:, :]"]
+            + ["float64[:]"] * 4
+            + ["int64[:]", "float64[:]"]
+        ),
+        feed_cpu_shares,
+    ),
     "virtlab.kernels.box_path:box_path": (
         ", ".join(
             ["int64[:]"] * 5

@@ -27,6 +27,7 @@
 | a block of kernel code, translated | `translation("...")` |
 | boxes over one kernel, entry by entry | `boxes_architecture(recording)` |
 | which box had the hart, and its memory | `boxes(recording)` |
+| who gets how much of the hart | `cpu_shares()` |
 | what a box sees of the kernel's objects | `namespaces(objects)` |
 | what one more process, box or VM takes | `compare_instances({...})` |
 | how many of each fit in the same RAM | `density({...})` |
@@ -51,10 +52,11 @@ from virtlab.explore.figures.boxes import boxes
 from virtlab.explore.figures.boxes_architecture import boxes_architecture
 from virtlab.explore.figures.comparison import compare_exits
 from virtlab.explore.figures.costs import compare_cycles, price_sensitivity
+from virtlab.explore.figures.cpu_shares import cpu_shares
 from virtlab.explore.figures.curve import sweep, tlb_sweep
 from virtlab.explore.figures.exits import exit_table, exits, exits_by_reason
 from virtlab.explore.figures.instances import compare_instances, density
-from virtlab.explore.figures.namespaces import KernelObject, namespaces
+from virtlab.explore.figures.namespaces import namespaces
 from virtlab.explore.figures.nested_walk import nested_walk
 from virtlab.explore.figures.page_table import page_table
 from virtlab.explore.figures.paging import paging_crossover
@@ -82,7 +84,6 @@ __all__ = [
     "Choice",
     "Drawing",
     "Explorable",
-    "KernelObject",
     "Line",
     "Mark",
     "Player",
@@ -100,6 +101,7 @@ __all__ = [
     "compare_cycles",
     "compare_exits",
     "compare_instances",
+    "cpu_shares",
     "density",
     "exit_table",
     "exits",

@@ -86,7 +86,7 @@ def boxes_architecture(recording: Recording, title: str = "OS-level virtualizati
 
     Parameters
     ----------
-    recording : of a run of pith, `virtlab.containers.record(machine)` say; the figure holds its
+    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure holds its
         last 4096 entries, and draws the host and the 4 boxes that had the hart longest, the last
         one of which stands for all others if there are more
     title : str, begins the figure's title
@@ -145,7 +145,7 @@ def _columns(entries: Sequence[Entry], columns: dict, last: int) -> tuple[dict, 
         return columns.get(number, last)
 
     parts = [_part(entry) for entry in entries]
-    processes = [entry.who.process for entry in entries]
+    processes = [entry.who.number for entry in entries]
     ran = np.zeros((max(len(entries), 1), kernel.MOST_BOXES), np.int64)
     for row, entry in enumerate(entries):
         for number, n in entry.instructions.items():
@@ -177,7 +177,7 @@ def _who(entry: Entry) -> str:
     """A process by its program and its numbers."""
     who = entry.who
     inside = f", inside {who.inside}" if who.box != HOST else ""
-    return f"{who.program} (process {who.process}{inside})"
+    return f"{who.program} (process {who.number}{inside})"
 
 
 def _part(entry: Entry) -> int:

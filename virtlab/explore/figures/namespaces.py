@@ -4,12 +4,12 @@ There is one kernel and one table of each kind of object. A namespace is a secon
 them: process 1 of a box is an ordinary process of the kernel, with an ordinary number there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
+from virtlab.containers.processes import KernelObject
 from virtlab.explore.controls import Choice
 from virtlab.explore.drawing import count, label, wire
 from virtlab.explore.explorable import Explorable, Table
@@ -24,28 +24,13 @@ WIDTH, TOP, ROW = 680, 30, 30
 KIND_RIGHT, OUTSIDE_X, OUTSIDE_RIGHT, INSIDE_X, INSIDE_RIGHT = 112, 122, 398, 448, 664
 
 
-@dataclass(frozen=True)
-class KernelObject:
-    """Something that the kernel knows under one name, and boxes under their own.
-
-    kind : one of KINDS
-    name : what the kernel calls it: a process number with the program, a host name, a path
-    box : to which box it belongs
-    seen : box -> what that box calls it; a box that is missing does not see it
-    """
-
-    kind: str
-    name: str
-    box: str
-    seen: Mapping[str, str]
-
-
 def namespaces(objects: Sequence[KernelObject], title: str = "One kernel") -> Explorable:
     """What the kernel has, and what the chosen box sees of it.
 
     Parameters
     ----------
-    objects : at least one; the first 24 are drawn, the table has 60
+    objects : as `virtlab.containers.processes.objects(machine)` finds them, or made up; the first 24
+        are drawn, the table has 60
     title : str, begins the figure's title
 
     Raises
