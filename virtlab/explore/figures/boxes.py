@@ -43,9 +43,9 @@ def boxes(recording: Recording, title: str = "Who had the hart") -> Explorable:
 
     Parameters
     ----------
-    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure holds its
-        last 20,000 turns, and has a lane for the host, for each of the 5 boxes that had the hart
-        longest, and for all others together
+    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure
+        holds its last 20,000 turns, and has a lane for the host, for each of the 5 boxes that had
+        the hart longest, and for all others together
     title : str, begins the figure's title
     """
     shown = recording.busiest(MOST_BOXES)

@@ -86,9 +86,9 @@ def boxes_architecture(recording: Recording, title: str = "OS-level virtualizati
 
     Parameters
     ----------
-    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure holds its
-        last 4096 entries, and draws the host and the 4 boxes that had the hart longest, the last
-        one of which stands for all others if there are more
+    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure
+        holds its last 4096 entries, and draws the host and the 4 boxes that had the hart longest,
+        the last one of which stands for all others if there are more
     title : str, begins the figure's title
     """
     entries = recording.entries[-MOST_ENTRIES:]

@@ -29,8 +29,8 @@ def namespaces(objects: Sequence[KernelObject], title: str = "One kernel") -> Ex
 
     Parameters
     ----------
-    objects : as `virtlab.containers.processes.objects(machine)` finds them, or made up; the first 24
-        are drawn, the table has 60
+    objects : as `virtlab.containers.processes.objects(machine)` finds them, or made up; the first
+        24 are drawn, the table has 60
     title : str, begins the figure's title
 
     Raises
