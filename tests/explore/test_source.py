@@ -43,6 +43,20 @@ def test_a_part_keeps_its_place_in_the_file():
     assert part.text.splitlines()[-1].strip() == lines[part.last - 1].strip() == 'return ""'
 
 
+def test_a_file_of_a_guest_is_shown_in_part():
+    shown = source("guests/pith/kernel/box.c", "bool box_may(", "}")
+    assert shown.path == "virtlab/guests/pith/kernel/box.c"
+    lines = (ROOT / shown.path).read_text(encoding="utf-8").splitlines()
+    assert shown.text.splitlines() == lines[shown.first - 1 : shown.last]
+    assert "<span class='keyword'>return</span>" in shown.html()
+
+
+@pytest.mark.parametrize("name", ["guests/pith/kernel/nothing.c", "../pyproject.toml", "guests"])
+def test_a_file_that_is_not_of_the_package_is_refused(name):
+    with pytest.raises(TypeError, match="give a file of the package"):
+        source(name)
+
+
 @pytest.mark.parametrize(("start", "end"), [("no such line", None), ("def table", "no such line")])
 def test_a_part_that_is_not_there_is_refused(start, end):
     with pytest.raises(ValueError, match="no line contains 'no such line'"):

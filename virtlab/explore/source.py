@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from pygments import lex
-from pygments.lexers import PythonLexer
+from pygments.lexers import CLexer, PythonLexer
 from pygments.token import Comment, Keyword, Operator, String
 
 from virtlab.explore.palette import style
@@ -50,7 +50,7 @@ class Source:
 
     def html(self) -> str:
         """Highlighted, with line numbers that are not copied along, and a link to the file."""
-        lines = _highlighted(self.text)
+        lines = _highlighted(self.text, CLexer if self.path.endswith((".c", ".h")) else PythonLexer)
         numbered = "\n".join(
             f"<span class='number'>{self.first + n:4} </span> {line}"
             for n, line in enumerate(lines)
@@ -63,11 +63,11 @@ class Source:
 
 
 def source(thing, start: str | None = None, end: str | None = None) -> Source:
-    """The source of a function, compiled or not, or of a class, or of a part of one.
+    """The source of a function, compiled or not, of a class, of a file, or of a part of one.
 
     Parameters
     ----------
-    thing : function or class of the package
+    thing : function or class of the package; or str, a file of it: "guests/pith/kernel/box.c"
     start : text of the first line to show; without it, the whole from its beginning
     end : text of the last line to show, looked for from there on; without it, to the end
 
@@ -76,6 +76,8 @@ def source(thing, start: str | None = None, end: str | None = None) -> Source:
     TypeError if `thing` is not defined in a file of this package.
     ValueError if no line contains `start`, or none from there on contains `end`.
     """
+    if isinstance(thing, str):
+        return _of_file(thing, start, end)
     plain = getattr(thing, "py_func", thing)  # Numba's dispatcher keeps the original here
     plain = inspect.unwrap(plain) if callable(plain) else plain
     try:
@@ -85,10 +87,21 @@ def source(thing, start: str | None = None, end: str | None = None) -> Source:
         raise TypeError(
             f"{thing!r} has no source in virtlab; give a function or a class of the package"
         ) from None
+    return _part(path, lines, max(first, 1), start, end)
+
+
+def _of_file(name: str, start: str | None, end: str | None) -> Source:
+    path = ROOT / "virtlab" / name
+    if not path.resolve().is_relative_to(ROOT / "virtlab") or not path.is_file():
+        raise TypeError(f"{name!r} has no source in virtlab; give a file of the package")
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    return _part(path.relative_to(ROOT), lines, 1, start, end)
+
+
+def _part(path: Path, lines: list[str], first: int, start: str | None, end: str | None) -> Source:
     begin = _line_with(lines, start, 0) if start else 0
     stop = _line_with(lines, end, begin) + 1 if end else len(lines)
-    shown = textwrap.dedent("".join(lines[begin:stop]))
-    return Source(path.as_posix(), max(first, 1) + begin, shown)
+    return Source(path.as_posix(), first + begin, textwrap.dedent("".join(lines[begin:stop])))
 
 
 def _line_with(lines: list[str], text: str, begin: int) -> int:
@@ -98,10 +111,10 @@ def _line_with(lines: list[str], text: str, begin: int) -> int:
     raise ValueError(f"no line contains {text!r} from line {begin + 1} of the source on")
 
 
-def _highlighted(text: str) -> list[str]:
+def _highlighted(text: str, lexer: type) -> list[str]:
     """Lines of HTML; a token that spans lines is closed and opened again at each end."""
     lines = [""]
-    for kind, value in lex(text, PythonLexer(stripnl=False)):
+    for kind, value in lex(text, lexer(stripnl=False)):
         look = next((name for group, name in LOOKS if kind in group), "")
         for n, part in enumerate(value.split("\n")):
             if n:
