@@ -22,6 +22,8 @@ import errno
 import mmap
 import os
 import platform
+import select
+import threading
 from collections import namedtuple
 
 from virtlab.platforms.kvm import ioctls as io
@@ -89,6 +91,8 @@ class EventFd:
 
     def __init__(self):
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread: threading.Thread | None = None
+        self._closing = False
 
     def signal(self, n: int = 1) -> None:
         """Add `n` to the counter."""
@@ -101,8 +105,26 @@ class EventFd:
         except BlockingIOError:
             return 0
 
+    def attend(self, function) -> None:
+        """Have a thread call `function()` after each signal, until the eventfd is closed."""
+        self._thread = threading.Thread(target=self._wait, args=(function,), daemon=True)
+        self._thread.start()
+
+    def _wait(self, function) -> None:
+        while True:
+            select.select([self.fd], [], [])
+            self.take()
+            if self._closing:
+                return
+            function()
+
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptor back; a thread that attends to it ends first."""
+        if self._thread is not None:
+            self._closing = True
+            self.signal()
+            self._thread.join()
+            self._thread = None
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

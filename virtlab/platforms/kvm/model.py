@@ -4,10 +4,10 @@
     /dev/kvm, a VM, a vcpu: descriptors        objects
     the processor's VT-x or AMD-V              VS-mode (virtlab.hypervisors.hardware_assisted)
     the kernel's part, unseen                  model_vcpu.py
-    eventfds                                   counters that may call a function when signalled
+    eventfds                                   counters that call a function when signalled
 
 A program that uses what api.py lists runs on either. What only the model has: `modes`,
-`exits_by_reason`, `halt_polling`, and `EventFd.on_signal`, with which a back end is in the kernel.
+`exits_by_reason` and `halt_polling`.
 
 # Model: a VM has one vcpu, and its slots lie in a window at RAM_BASE; the same memory cannot be in
 # two slots.
@@ -53,16 +53,12 @@ CAPABILITIES = {
 
 
 class EventFd:
-    """A counter that guest, kernel and program signal; see device.EventFd.
-
-    on_signal : called at each signal, if not None. It runs where the signal was given, so for an
-        ioeventfd in the kernel: `take` is the function's to call
-    """
+    """A counter that guest, kernel and program signal; see device.EventFd."""
 
     def __init__(self):
         self._n = 0
         self._lines: list[tuple] = []
-        self.on_signal = None
+        self._attend = None
 
     def signal(self, n: int = 1) -> None:
         """Add `n` to the counter."""
@@ -70,8 +66,13 @@ class EventFd:
         for vm, gsi in self._lines:
             self._n = 0
             vm.pulse(gsi)
-        if self.on_signal is not None:
-            self.on_signal()
+        if self._attend is not None:
+            self._n = 0
+            self._attend()
+
+    def attend(self, function) -> None:
+        """Have `function()` called at each signal: at once, so for an ioeventfd in the kernel."""
+        self._attend = function
 
     def take(self) -> int:
         """What the counter has come to since it was last taken; 0 if nobody has signalled."""
@@ -88,7 +89,7 @@ class EventFd:
     def close(self) -> None:
         """Signals lead nowhere any more."""
         self._lines.clear()
-        self.on_signal = None
+        self._attend = None
 
 
 class UserMemory:

@@ -1,0 +1,303 @@
+"""The same requests by every path leave the same device behind, on both implementations."""
+
+import random
+from collections import namedtuple
+
+import pytest
+
+from virtlab.platforms.kvm.api import KVM_EXIT_HLT, KVM_EXIT_IO
+from virtlab.platforms.kvm.guest_program import MEMORY_BYTES
+from virtlab.platforms.kvm.user_space import virtio
+from virtlab.platforms.kvm.user_space.board import Board, InterruptLine
+from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES, Disk
+from virtlab.platforms.kvm.user_space.drivers import (
+    PLACES,
+    DiskDriver,
+    E1000Driver,
+    VirtioBlkDriver,
+    VirtioNetDriver,
+)
+from virtlab.platforms.kvm.user_space.e1000 import E1000
+from virtlab.platforms.kvm.user_space.player import Player, load, store
+from virtlab.platforms.kvm.user_space.uart import Uart
+from virtlab.platforms.kvm.user_space.vhost import Vhost
+from virtlab.platforms.kvm.user_space.virtio_blk import VirtioBlk
+from virtlab.platforms.kvm.user_space.virtio_net import VirtioNet
+from virtlab.platforms.kvm.user_space.wire import Wire
+
+BASE = 0x1000_1000
+N_SECTORS = 16
+N_SEQUENCES = 100
+
+Path = namedtuple("Path", "driver device board line vcpu wire contents player kvm vm")
+
+
+@pytest.fixture
+def path(machine):
+    """Makes a path to a device: path("virtio-blk", vhost=True)."""
+    opened = []
+
+    def make(kind, vhost=False):
+        kvm = machine.Kvm()
+        opened.append(kvm)
+        vm = kvm.create_vm()
+        memory = kvm.user_memory(MEMORY_BYTES)
+        vm.set_user_memory_region(0, machine.RAM_BASE, memory)
+        vcpu = vm.create_vcpu()
+        board, line, wire = Board(vcpu), InterruptLine(), Wire()
+        contents = bytearray(random.Random(7).randbytes(N_SECTORS * SECTOR_BYTES))
+        player = Player(machine, vcpu, memory, board)
+        device = {
+            "disk": lambda: Disk(contents, line),
+            "virtio-blk": lambda: VirtioBlk(vm, contents, line),
+            "e1000": lambda: E1000(vm, wire, line),
+            "virtio-net": lambda: VirtioNet(vm, wire, line),
+        }[kind]()
+        board.add(BASE, device)
+        if vhost:
+            back_end = Vhost(kvm, vm, device, BASE)
+            opened.insert(0, back_end)
+        driver = {
+            "disk": DiskDriver,
+            "virtio-blk": VirtioBlkDriver,
+            "e1000": E1000Driver,
+            "virtio-net": VirtioNetDriver,
+        }[kind](player, BASE)
+        board.exits.clear()
+        return Path(driver, device, board, line, vcpu, wire, contents, player, kvm, vm)
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+DISKS = [("disk", False), ("virtio-blk", False), ("virtio-blk", True)]
+CARDS = [("e1000", False), ("virtio-net", False), ("virtio-net", True)]
+
+
+def disk_sequence(seed):
+    """(what, sector, data) of some requests; a few go to sectors that are not there."""
+    chance = random.Random(seed)
+    for _ in range(chance.randint(1, 4)):
+        sector = chance.randrange(N_SECTORS + 1)
+        yield chance.choice(["read", "write", "flush"]), sector, chance.randbytes(SECTOR_BYTES)
+
+
+def requested(driver, sequence) -> list:
+    """What a disk's driver got for each request."""
+    got = []
+    for what, sector, data in sequence:
+        if what == "read":
+            got.append(driver.read(sector))
+        elif what == "write":
+            got.append(driver.write(sector, data))
+        else:
+            got.append(driver.flush())
+    return got
+
+
+def model_disk(contents, sequence) -> list:
+    """What a disk shall answer, said once more and simply; changes `contents`."""
+    got = []
+    for what, sector, data in sequence:
+        here, there = slice(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES), sector < N_SECTORS
+        if what == "read":
+            got.append(bytes(contents[here]) if there else None)
+        elif what == "write":
+            if there:
+                contents[here] = data
+            got.append(there)
+        else:
+            got.append(None)
+    return got
+
+
+def test_random_disk_requests_end_alike_by_every_path(path):
+    paths = [path(kind, vhost) for kind, vhost in DISKS]
+    expected = bytearray(paths[0].contents)
+    n_flushes = 0
+    for seed in range(N_SEQUENCES):
+        sequence = list(disk_sequence(seed))
+        wanted = model_disk(expected, sequence)
+        n_flushes += sum(what == "flush" for what, _, _ in sequence)
+        for one in paths:
+            assert requested(one.driver, sequence) == wanted, (seed, one.device)
+            assert one.contents == expected, (seed, one.device)
+            assert one.device.n_flushes == n_flushes
+
+
+def test_random_frames_end_alike_by_every_path(path):
+    paths = [path(kind, vhost) for kind, vhost in CARDS]
+    sent: list[bytes] = []
+    for seed in range(N_SEQUENCES):
+        chance = random.Random(seed)
+        out = [chance.randbytes(chance.randint(14, 1514)) for _ in range(chance.randint(1, 6))]
+        coming = [chance.randbytes(chance.randint(14, 1514)) for _ in range(chance.randint(0, 6))]
+        sent += out
+        for one in paths:
+            one.driver.send(out)
+            for frame in coming:
+                one.wire.deliver(frame)
+            assert one.driver.receive() == coming, (seed, one.device)
+            assert one.wire.sent == sent, (seed, one.device)
+
+
+def exits_of(made, act) -> int:
+    """Exits to the program that an action took."""
+    before = sum(made.board.exits.values())
+    act(made.driver)
+    return sum(made.board.exits.values()) - before
+
+
+def test_exits_for_a_sector_come_out_of_the_protocol(path):
+    def read(driver):
+        assert driver.read(3) is not None
+
+    counts = [exits_of(path(kind, vhost), read) for kind, vhost in DISKS]
+    # Seven registers and 256 words; a doorbell and two accesses at the interrupt; those two alone.
+    assert counts == [7 + SECTOR_BYTES // 2, 3, 2]
+
+
+@pytest.mark.parametrize("n_frames", [1, 6, 15])
+def test_exits_for_frames_come_out_of_the_protocol(path, n_frames):
+    frames = [bytes([k]) * 60 for k in range(n_frames)]
+    counts = [
+        exits_of(path(kind, vhost), lambda driver: driver.send(frames)) for kind, vhost in CARDS
+    ]
+    # A tail for each frame and five accesses at the interrupt; a doorbell and two; two.
+    assert counts == [n_frames + 5, 3, 2]
+
+
+def test_a_burst_raises_one_interrupt(path):
+    for kind, vhost in CARDS[:2]:
+        made = path(kind, vhost)
+        made.driver.send([b"a" * 60, b"b" * 60, b"c" * 60])
+        assert made.line.level == 0
+        assert made.line.n_raised == 1
+
+
+def test_frames_wait_until_the_card_has_a_place(path):
+    for kind, vhost in CARDS:
+        made = path(kind, vhost)
+        frames = [bytes([k]) * 64 for k in range(3 * PLACES)]
+        for frame in frames:
+            made.wire.deliver(frame)
+        received: list[bytes] = []
+        while len(received) < len(frames):
+            some = made.driver.receive()
+            assert some
+            received += some
+        assert received == frames
+
+
+def test_a_vhost_that_is_closed_gives_the_doorbell_back(path):
+    made = path("virtio-blk")
+    back_end = Vhost(made.kvm, made.vm, made.device, BASE)
+    assert exits_of(made, lambda driver: driver.read(1)) == 2
+    back_end.close()
+    assert exits_of(made, lambda driver: driver.read(1)) == 3
+
+
+@pytest.mark.parametrize("frames", [[], [b""], [b"x" * 4000], [b"x"] * PLACES])
+def test_a_burst_that_does_not_fit_is_refused(path, frames):
+    for kind in ("e1000", "virtio-net"):
+        with pytest.raises(ValueError, match="accepted are 1 to 15 frames"):
+            path(kind).driver.send(frames)
+
+
+BROKEN = [
+    (8, 0x10, 0x4000_0000),  # a descriptor that points nowhere
+    (8, 0x18, 0xFFFF_FFFF),  # of more bytes than there are
+    (2, 0x1E, 0x7777),  # a chain that goes on outside the table
+    (2, 0x1E, 1),  # a chain that goes round in circles
+]
+
+
+@pytest.mark.parametrize(("n_bytes", "offset", "value"), BROKEN)
+def test_a_broken_ring_stops_the_device_until_it_is_reset(path, n_bytes, offset, value):
+    made = path("virtio-blk")
+    made.driver.read(0)  # leaves a chain of three descriptors behind
+    ring = made.player.base + 0x1_0000
+    status = BASE + virtio.DEVICE_STATUS
+    accesses = [store(n_bytes, ring + offset, value)]
+    accesses += [
+        store(2, ring + 0x402, 2),
+        store(4, BASE + virtio.QUEUE_NOTIFY, 0),
+        load(4, status),
+        load(4, BASE + virtio.INTERRUPT_STATUS),
+    ]
+    state, why = made.player.play(accesses)
+    assert state & virtio.NEEDS_RESET
+    assert why == virtio.CONFIGURATION_CHANGED
+    assert made.player.play([store(4, status, 0), load(4, status)]) == [0]
+
+
+def test_registers_of_virtio_say_who_is_there(path):
+    made = path("virtio-blk")
+    registers = [virtio.MAGIC, virtio.VERSION, virtio.DEVICE_ID, virtio.CONFIG]
+    values = made.player.play([load(4, BASE + register) for register in registers])
+    assert values == [0x7472_6976, 2, 2, N_SECTORS]
+
+
+def test_the_disk_introduces_itself(path):
+    made = path("disk")
+    made.player.play([store(1, BASE + 7, 0xEC), load(1, BASE + 7)])
+    words = made.player.play([load(2, BASE)] * 256)
+    data = b"".join(word.to_bytes(2, "big") for word in words)
+    assert data[54:94].rstrip() == b"virtlab disk"
+    assert words[60] | words[61] << 16 == N_SECTORS
+
+
+def test_where_nobody_is_loads_give_ones(path):
+    made = path("disk")
+    values = made.player.play([load(n, 0x1006_0000) for n in (1, 2, 4, 8)])
+    assert values == [(1 << 8 * n) - 1 for n in (1, 2, 4, 8)]
+    assert made.board.exits["Nobody", "load"] == 4
+
+
+def test_two_devices_cannot_have_one_address(path):
+    made = path("disk")
+    with pytest.raises(ValueError, match="Uart at 0x10001004: Disk is at 0x10001000"):
+        made.board.add(BASE + 4, Uart())
+
+
+def test_a_serial_port_prints_and_reads(path):
+    made = path("disk")
+    uart, at = Uart(made.line), 0x1000_0000
+    made.board.add(at, uart)
+    made.player.play([store(1, at + 1, 1)] + [store(1, at, ord(letter)) for letter in "hello"])
+    assert uart.printed == b"hello"
+    assert made.line.level == 0
+    uart.type(b"ab")
+    assert made.line.level == 1
+    loads = [load(1, at + 5), load(1, at), load(1, at), load(1, at + 5), load(1, at)]
+    assert made.player.play(loads) == [0x61, ord("a"), ord("b"), 0x60, 0]
+    assert made.line.level == 0
+
+
+def test_stores_that_wait_arrive_before_the_access_that_exits(path):
+    made = path("disk")
+    uart, at = Uart(), 0x1000_0000
+    made.board.add(at, uart)
+    made.vm.register_coalesced_mmio(at, 1)
+    made.player.play([store(1, at, ord(letter)) for letter in "first"] + [load(1, BASE + 7)])
+    assert uart.printed == b"first"
+    assert made.board.waited["Uart", "store"] == 5
+    assert made.board.exits["Uart", "store"] == 0
+
+
+def test_the_real_guest_prints_through_a_port(real):
+    with real.Kvm() as kvm:
+        vm = kvm.create_vm()
+        memory = kvm.user_memory(MEMORY_BYTES)
+        vm.set_user_memory_region(0, real.RAM_BASE, memory)
+        vcpu = vm.create_vcpu()
+        real.GUESTS["port"].start(vcpu, memory)
+        board, uart = Board(vcpu), Uart()
+        board.add(0x3F8, uart, port=True)
+        uart.type(b"?")
+        assert board.run().reason == KVM_EXIT_HLT
+        assert uart.printed == b"Hello"
+        assert vcpu.get_regs().rax & 0xFF == ord("?")
+        assert board.exits == {("Uart", "store"): 5, ("Uart", "load"): 1}
+        assert int(KVM_EXIT_IO) == 2
