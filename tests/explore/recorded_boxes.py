@@ -1,6 +1,7 @@
 """Boxes in plain data, for figures to draw."""
 
 import random
+from dataclasses import dataclass
 
 from virtlab.containers.processes import KernelObject, Process
 from virtlab.containers.recording import (
@@ -30,7 +31,22 @@ SERVERS = {
     "box": {"instructions to start": 61_000, "KiB of memory": 96},
     "virtual machine": {"instructions to start": 9_000_000, "KiB of memory": 4_096},
 }
-FITS = {"boxes": {64: 400, 16: 30}, "virtual machines": {16: 0, 64: 10}}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How many servers found room, with the field names of `virtlab.platforms.density`."""
+
+    instance: str
+    ram_bytes: int
+    n: int
+
+
+FITS = [
+    Fit(name, n_mib << 20, n)
+    for name, row in {"box": {64: 400, 16: 30}, "virtual machine": {16: 0, 64: 10}}.items()
+    for n_mib, n in row.items()
+]
 
 
 WHATS = {

@@ -1,5 +1,6 @@
 """What the figures of boxes say, from boxes that were made up."""
 
+import math
 import re
 
 import pytest
@@ -16,6 +17,7 @@ from virtlab.explore import (
     namespaces,
 )
 from virtlab.explore.figures.boxes_architecture import MOST_ENTRIES, PART_OF, PARTS
+from virtlab.explore.figures.instances import LEFT, RIGHT
 from virtlab.guests import source
 
 # Namespaces.
@@ -83,26 +85,40 @@ def test_servers_are_compared_by_one_quantity_at_a_time():
     assert equal.text == "Least: one, 3 {pages}. Most: one, 3."
 
 
+def test_each_server_has_its_place_on_an_axis_of_powers_of_ten():
+    svg = compare_instances(SERVERS).drawing().svg
+    dots = [int(x) for x in re.findall(r"<circle cx='(\d+)'", svg)]
+    places = dict(zip(SERVERS, dots, strict=True))
+    assert ">10,000<" in svg and ">10,000,000<" in svg
+    decade = (RIGHT - LEFT) / 3
+    for name, row in SERVERS.items():
+        above = math.log10(row["instructions to start"]) - 4
+        assert places[name] == round(LEFT + decade * above)
+    alone = {"one": {"pages": 1}, "other": {"pages": 1}}
+    assert f"<circle cx='{LEFT}'" in compare_instances(alone).drawing().svg
+
+
 def test_how_many_fit_is_read_at_the_chosen_ram():
     figure = density(FITS)
     assert figure.drawing().title == "How many fit in 64 MiB"
     assert figure.drawing().text == (
-        "In 64 MiB of RAM: 400 boxes, 10 virtual machines; 40.0 times as many boxes as virtual "
-        "machines."
+        "Servers in 64 MiB of RAM: box 400, virtual machine 10. For one of virtual machine there "
+        "is room for 40.0 of box."
     )
-    assert figure.drawing(quantity=0).text == "In 16 MiB of RAM: 30 boxes, 0 virtual machines."
+    at_16 = figure.drawing(quantity=0).text
+    assert at_16 == "Servers in 16 MiB of RAM: box 30, virtual machine 0."
     assert figure.drawing().rows == (("16", "30", "0"), ("64", "400", "10"))
 
 
 def test_numbers_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match="1 servers; accepted are 2 to 5"):
+    with pytest.raises(ValueError, match="1 servers; accepted are 2 to 8"):
         compare_instances({"box": {"KiB": 3}})
     with pytest.raises(ValueError, match=r"b has 1 number \(MiB\); accepted are the same for all"):
         compare_instances({"a": {"KiB": 3}, "b": {"MiB": 3}})
     with pytest.raises(ValueError, match="b, KiB: 0; accepted are 1 or more"):
         compare_instances({"a": {"KiB": 3}, "b": {"KiB": 0}})
     with pytest.raises(ValueError, match="at least 2 sizes of RAM, not 1"):
-        density({"a": {16: 3}, "b": {16: 1}})
+        density([one for one in FITS if one.ram_bytes == 16 << 20])
 
 
 # OS-level virtualization, entry by entry.

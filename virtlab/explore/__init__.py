@@ -30,7 +30,7 @@
 | who gets how much of the hart | `cpu_shares()` |
 | what a box sees of the kernel's objects | `namespaces(objects)` |
 | what one more process, box or VM takes | `compare_instances({...})` |
-| how many of each fit in the same RAM | `density({...})` |
+| how many of each fit in the same RAM | `density(records)` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |

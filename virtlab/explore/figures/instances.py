@@ -1,23 +1,30 @@
 """What does one more server take: a process, a box, a virtual machine? And how many find room?
 
 Both figures take plain numbers that were measured by starting them on the model. The numbers lie
-orders of magnitude apart, so their axes are logarithmic.
+orders of magnitude apart, so their axes are logarithmic; a logarithm has no zero for a bar to stand
+on, so each number is a dot.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from virtlab.explore.chart import Axis, Bars, Chart, Line, Mark
+from virtlab.explore.chart import Axis, Chart, Line, Mark, decades
 from virtlab.explore.controls import Choice
-from virtlab.explore.drawing import count
+from virtlab.explore.drawing import count, label, wire
 from virtlab.explore.explorable import Explorable, Table
+from virtlab.explore.sketch import Sketch
 from virtlab.explore.template import Repeat, braced
 from virtlab.kernels import instances as kernel
 
-MOST_KINDS = 5  # of servers in one figure: a colour each
+MOST_SERVERS = 8  # in one picture
+MOST_LINES = 5  # a colour each
+MIB = 1 << 20
 
-OUTPUTS_OF_ONE = dict.fromkeys(("most", "least", "comparable"), ("int64", ()))
+WIDTH, TOP, ROW = 680, 10, 30
+LEFT, RIGHT = 220, 570  # of the axis
+MOST_TICKS = 4
 
 
 def compare_instances(
@@ -33,26 +40,25 @@ def compare_instances(
 
     Raises
     ------
-    ValueError if there are fewer than 2 servers, their quantities differ, or a number is below 1
+    ValueError if there are fewer than 2 or more than 8 servers, their quantities differ, or a
+    number is below 1
     """
-    counts, quantities = _counts(measured, "servers", 1)
-    controls, inputs = [], {"counts": counts}
+    counts, quantities = _counts(measured, "servers", MOST_SERVERS, 1)
+    controls, inputs = [], {"counts": counts} | _axes(counts)
     if len(quantities) > 1:
         options = {name: k for k, name in enumerate(quantities)}
         controls.append(Choice("quantity", "compare", options))
-        chosen = "{quantity:quantity}"
     else:
         inputs["quantity"] = 0
-        chosen = braced(quantities[0])
     names, n = tuple(measured), len(measured)
     return Explorable(
         kernel.compare_quantity,
         controls,
         inputs,
-        outputs={"numbers": ("int64", (n,)), "times": ("float64", (n,)), **OUTPUTS_OF_ONE},
-        title=f"{braced(title)}: {chosen}",
+        outputs=_outputs(n),
+        title=f"{braced(title)}: {{quantity:quantity}}",
         text=(
-            f"Least: {{least:server}}, {{numbers[least]:,}} {chosen}. Most: {{most:server}}, "
+            "Least: {least:server}, {numbers[least]:,} {quantity:quantity}. Most: {most:server}, "
             "{numbers[most]:,}{comparable?|, {times[most]:,.1f} times as many}."
         ),
         table=Table(
@@ -62,44 +68,95 @@ def compare_instances(
                 for name, row in zip(names, counts, strict=True)
             ),
         ),
-        figure=Chart(
-            Axis("server", categories=names), Axis(f"{chosen} (log)", log=True), Bars("numbers")
-        ),
-        labels={"server": names},
+        figure=_picture(names),
+        labels={"server": names, "quantity": quantities},
     )
 
 
-def density(fits: Mapping[str, Mapping[int, int]], title: str = "How many fit") -> Explorable:
+def _axes(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """For each quantity an axis of powers of ten, and the place of each server on it."""
+    n, n_quantities = counts.shape
+    ticks, tick_at = (np.zeros((n_quantities, MOST_TICKS), np.int64) for _ in range(2))
+    n_ticks, places = np.zeros(n_quantities, np.int64), np.zeros((n, n_quantities), np.int64)
+    for k, column in enumerate(counts.T.tolist()):
+        low, high = math.floor(math.log10(min(column))), math.ceil(math.log10(max(column)))
+        high = max(high, low + 1)
+
+        def place(number, low=low, high=high) -> int:
+            return round(LEFT + (RIGHT - LEFT) * (math.log10(number) - low) / (high - low))
+
+        found = [10 ** int(power) for power, _ in decades(low, high, MOST_TICKS)]
+        n_ticks[k] = len(found)
+        ticks[k, : len(found)] = found
+        tick_at[k, : len(found)] = [place(number) for number in found]
+        places[:, k] = [place(number) for number in column]
+    return {"ticks": ticks, "tick_at": tick_at, "n_ticks": n_ticks, "places": places}
+
+
+def _picture(names: tuple[str, ...]) -> Sketch:
+    """A dot for each server, its number beside it, and the axis."""
+    parts: list = []
+    bottom = TOP + ROW * len(names)
+    for row, name in enumerate(names):
+        y = TOP + ROW * row + ROW // 2
+        at = f"{{places[{row}][quantity]}}"
+        parts += [
+            label(LEFT - 12, y + 5, braced(name), anchor="end"),
+            f"<path d='M{LEFT} {y}H{at}' class='wire'/>",
+            f"<circle cx='{at}' cy='{y}' r='7' class='s'/>",
+            f"<text x='{at}' y='{y + 5}' dx='14'>{{numbers[{row}]:,}}</text>",
+        ]
+    tick = (
+        f"<path d='M{{tick_at[quantity][i]}} {bottom}v5' class='wire'/>"
+        f"<text x='{{tick_at[quantity][i]}}' y='{bottom + 19}' class='muted' "
+        "text-anchor='middle'>{ticks[quantity][i]:,}</text>"
+    )
+    parts += [
+        wire((LEFT, bottom), (RIGHT, bottom)),
+        Repeat("n_ticks[quantity]", MOST_TICKS, tick, between="\n"),
+        f"<text x='{(LEFT + RIGHT) // 2}' y='{bottom + 40}' text-anchor='middle'>"
+        "{quantity:quantity} (log)</text>",
+    ]
+    return Sketch(WIDTH, bottom + 50, *parts)
+
+
+def density(records: Iterable, title: str = "How many fit") -> Explorable:
     """How many servers of each kind find room in the same RAM; the control picks the RAM.
 
     Parameters
     ----------
-    fits : what the reader sees -> MiB of RAM -> how many were started in it, 0 or more; the same
-        sizes, at least two, for every kind
+    records : each with `instance` (what the reader sees), `ram_bytes` and `n`, how many were
+        started in it, 0 or more: `virtlab.platforms.density.fit` measures one; the same sizes of
+        whole MiB, at least two, for every kind
     title : str, begins the figure's title
 
     Raises
     ------
-    ValueError if there are fewer than 2 kinds or sizes, the sizes differ, or a number is negative
+    ValueError if there are fewer than 2 or more than 5 kinds, fewer than 2 sizes, the sizes
+    differ, or a number is negative
     """
+    fits: dict[str, dict[int, int]] = {}
+    for one in records:
+        fits.setdefault(one.instance, {})[one.ram_bytes // MIB] = one.n
     fits = {name: dict(sorted(row.items())) for name, row in fits.items()}
-    counts, sizes = _counts(fits, "kinds of servers", 0)
+    counts, sizes = _counts(fits, "kinds of servers", MOST_LINES, 0)
     if len(sizes) < 2:
         raise ValueError(f"a curve needs at least 2 sizes of RAM, not {len(sizes)}")
     names, n = tuple(fits), len(fits)
     lines = {f"fits_{k}": row for k, row in enumerate(counts)}
     cells = ("{sizes[i]:,}", *(f"{{{line}[i]:,}}" for line in lines))
+    options = {f"{n_mib:,} MiB": k for k, n_mib in enumerate(sizes)}
     return Explorable(
         kernel.compare_quantity,
-        [Choice("quantity", "RAM", {f"{n_mib:,} MiB": k for k, n_mib in enumerate(sizes)},
-                len(sizes) - 1, slider=True)],
+        [Choice("quantity", "RAM", options, len(sizes) - 1, slider=True)],
         {"counts": counts, "sizes": np.array(sizes), **lines},
-        outputs={"numbers": ("int64", (n,)), "times": ("float64", (n,)), **OUTPUTS_OF_ONE},
+        outputs=_outputs(n),
         title=braced(title) + " in {sizes[quantity]:,} MiB",
         text=(
-            "In {sizes[quantity]:,} MiB of RAM: ",
-            Repeat(n, n, "{numbers[i]:,} {i:server}", between=", "),
-            "{comparable?.|; {times[most]:,.1f} times as many {most:server} as {least:server}.}",
+            "Servers in {sizes[quantity]:,} MiB of RAM: ",
+            Repeat(n, n, "{i:server} {numbers[i]:,}", between=", "),
+            ".{comparable?| For one of {least:server} there is room for {times[most]:,.1f} of "
+            "{most:server}.}",
         ),
         table=Table(("RAM, MiB", *names), Repeat(len(sizes), len(sizes), cells)),
         figure=Chart(
@@ -109,13 +166,19 @@ def density(fits: Mapping[str, Mapping[int, int]], title: str = "How many fit") 
             *(Mark("sizes[quantity]", f"numbers[{k}]") for k in range(n)),
         ),
         labels={"server": names},
-    )  # fmt: skip
+    )
 
 
-def _counts(measured: Mapping, what: str, lowest: int) -> tuple[np.ndarray, list]:
+def _outputs(n: int) -> dict:
+    """Of the kernel, for `n` servers."""
+    single = dict.fromkeys(("most", "least", "comparable"), ("int64", ()))
+    return {"numbers": ("int64", (n,)), "times": ("float64", (n,)), **single}
+
+
+def _counts(measured: Mapping, what: str, most: int, lowest: int) -> tuple[np.ndarray, list]:
     """The numbers as an array with a row for each server, and the names of its columns."""
-    if not 2 <= len(measured) <= MOST_KINDS:
-        raise ValueError(f"{len(measured)} {what}; accepted are 2 to {MOST_KINDS}")
+    if not 2 <= len(measured) <= most:
+        raise ValueError(f"{len(measured)} {what}; accepted are 2 to {most}")
     columns = list(next(iter(measured.values())))
     for name, row in measured.items():
         if not columns or list(row) != columns:
