@@ -6,8 +6,8 @@ Source: Virtual I/O Device (VIRTIO) Version 1.2, "Block Device".
 from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES
 from virtlab.platforms.kvm.user_space.virtio import (
     FEATURE_VERSION_1,
-    RingError,
     Piece,
+    RingError,
     VirtioDevice,
 )
 

@@ -4,7 +4,7 @@ Source: Virtual I/O Device (VIRTIO) Version 1.2, "Network Device": a header of 1
 before each frame.
 """
 
-from virtlab.platforms.kvm.user_space.virtio import RingError, Piece, VirtioDevice
+from virtlab.platforms.kvm.user_space.virtio import Piece, RingError, VirtioDevice
 from virtlab.platforms.kvm.user_space.wire import Wire
 
 RECEIVE, TRANSMIT = 0, 1
