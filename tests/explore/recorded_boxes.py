@@ -27,9 +27,13 @@ OBJECTS = [
     KernelObject("root directory", "/boxes/web", "web", {"host": "/boxes/web", "web": "/"}),
 ]
 SERVERS = {
-    "process": {"instructions to start": 30_000, "KiB of memory": 40},
-    "box": {"instructions to start": 61_000, "KiB of memory": 96},
-    "virtual machine": {"instructions to start": 9_000_000, "KiB of memory": 4_096},
+    "process": {"instructions to start": 30_000, "KiB of memory": 40, "{pages}": 10},
+    "box": {"instructions to start": 61_000, "KiB of memory": 96, "{pages}": 24},
+    "virtual machine": {
+        "instructions to start": 9_000_000,
+        "KiB of memory": 4_096,
+        "{pages}": 1_024,
+    },
 }
 
 
@@ -44,7 +48,10 @@ class Fit:
 
 FITS = [
     Fit(name, n_mib << 20, n)
-    for name, row in {"box": {64: 400, 16: 30}, "virtual machine": {16: 0, 64: 10}}.items()
+    for name, row in {
+        "box": {64: 400, 16: 30, 128: 900},
+        "virtual machine": {16: 0, 128: 22, 64: 10},
+    }.items()
     for n_mib, n in row.items()
 ]
 

@@ -78,8 +78,8 @@ def test_servers_are_compared_by_one_quantity_at_a_time():
         "300.0 times as many."
     )
     assert "KiB of memory (log)" in figure.drawing(quantity=1).svg
-    assert drawing.columns == ("server", "instructions to start", "KiB of memory")
-    assert drawing.rows[1] == ("box", "61,000", "96")
+    assert drawing.columns == ("server", "instructions to start", "KiB of memory", "{pages}")
+    assert drawing.rows[1] == ("box", "61,000", "96", "24")
     equal = compare_instances({"one": {"{pages}": 3}, "other": {"{pages}": 3}}, "Same").drawing()
     assert equal.title == "Same: {pages}"
     assert equal.text == "Least: one, 3 {pages}. Most: one, 3."
@@ -100,14 +100,14 @@ def test_each_server_has_its_place_on_an_axis_of_powers_of_ten():
 
 def test_how_many_fit_is_read_at_the_chosen_ram():
     figure = density(FITS)
-    assert figure.drawing().title == "How many fit in 64 MiB"
-    assert figure.drawing().text == (
+    assert figure.drawing(quantity=1).title == "How many fit in 64 MiB"
+    assert figure.drawing(quantity=1).text == (
         "Servers in 64 MiB of RAM: box 400, virtual machine 10. For one of virtual machine there "
         "is room for 40.0 of box."
     )
     at_16 = figure.drawing(quantity=0).text
     assert at_16 == "Servers in 16 MiB of RAM: box 30, virtual machine 0."
-    assert figure.drawing().rows == (("16", "30", "0"), ("64", "400", "10"))
+    assert figure.drawing().rows == (("16", "30", "0"), ("64", "400", "10"), ("128", "900", "22"))
 
 
 def test_numbers_that_cannot_be_compared_are_refused():
@@ -172,9 +172,9 @@ def test_the_boxes_are_counted_up_to_the_entry_that_is_shown():
 
 def test_a_long_run_has_a_slider_through_it_and_one_for_what_lies_between():
     figure = boxes_architecture(fake_recording(900, 3))
-    assert (figure.controls["shown"].step, figure.controls["further"].high) == (5, 4)
+    assert (figure.controls["shown"].step, figure.controls["further"].high) == (5, 5)
     assert figure.drawing(shown=20, further=3).title.endswith("entry 23 into the kernel")
-    assert figure.drawing(shown=900, further=3).title.endswith("entry 900 into the kernel")
+    assert figure.drawing(further=5).title.endswith("entry 900 into the kernel")
     longer = boxes_architecture(fake_recording(MOST_ENTRIES + 10, 3))
     assert longer.drawing(shown=0, further=1).title.endswith("entry 11 into the kernel")
     assert longer.drawing().text.endswith("The 10 entries before these are not shown.")
@@ -182,7 +182,7 @@ def test_a_long_run_has_a_slider_through_it_and_one_for_what_lies_between():
 
 def test_more_boxes_than_the_diagram_has_room_for_share_the_last():
     recording = fake_recording(300, 9)
-    rows = boxes_architecture(recording).drawing().rows
+    rows = boxes_architecture(recording).drawing(further=2).rows
     assert rows[4][0] == "5 other boxes"
     assert sum(int(row[1]) for row in rows[:5]) == 300
     shown = {row[0] for row in rows[:4]}

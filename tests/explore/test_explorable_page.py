@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import recorded
+from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
 
 from virtlab.explore import (
@@ -22,9 +23,15 @@ from virtlab.explore import (
     Table,
     access,
     architecture,
+    boxes,
+    boxes_architecture,
     compare_cycles,
     compare_exits,
+    compare_instances,
+    cpu_shares,
+    density,
     exits,
+    namespaces,
     nested_walk,
     paging_crossover,
     price_sensitivity,
@@ -149,6 +156,12 @@ COMPILED = {
     "cycles compared": lambda: compare_cycles({"a": machine(), "b": FakeVm(), "c": FakeVm(n=20)}),
     "paging": lambda: paging_crossover(),
     "shadow": lambda: shadow_table(vm := trapped(), vm.exits[-1]),
+    "boxes over one kernel": lambda: boxes_architecture(fake_recording(900, 4)),
+    "turns of boxes": lambda: boxes(fake_recording(900, 9)),
+    "shares of the hart": lambda: cpu_shares(),
+    "namespaces": lambda: namespaces(OBJECTS),
+    "one more server": lambda: compare_instances(SERVERS),
+    "how many fit": lambda: density(FITS),
     "price": lambda: price_sensitivity({"a": FakeVm(), "b": FakeVm(n=20, seed=3)}),
 }
 CHARTS = {

@@ -100,17 +100,7 @@ def boxes_architecture(recording: Recording, title: str = "OS-level virtualizati
         names[-1] = f"{others + 1} other boxes"
     columns = {number: min(k, len(shown) - 1) for k, number in enumerate(shown)}
     inputs, labels = _columns(entries, columns, len(shown) - 1)
-    controls: list = []
-    stride = max(1, -(-n // STOPS))
-    if n:
-        last = -(-n // stride) * stride
-        controls.append(Range("shown", "entry into the kernel", 0, last, stride, last))
-    else:
-        inputs["shown"] = 0
-    if stride > 1:
-        controls.append(Range("further", "and further", 0, stride - 1, 1, 0, "entries"))
-    else:
-        inputs["further"] = 0
+    controls = _controls(inputs, n)
     return Explorable(
         kernel.box_path,
         controls,
@@ -133,6 +123,22 @@ def boxes_architecture(recording: Recording, title: str = "OS-level virtualizati
         labels=labels
         | {"box": names, "part": [part.name for part in PARTS], "cause": list(CAUSES)},
     )
+
+
+def _controls(inputs: dict, n: int) -> list:
+    """One slider through `n` entries, and one for those between two of its stops."""
+    stride = max(1, -(-n // STOPS))
+    last = n if stride == 1 else (n - 1) // stride * stride
+    controls = []
+    if n:
+        controls.append(Range("shown", "entry into the kernel", 0, last, stride, last))
+    else:
+        inputs["shown"] = 0
+    if stride > 1:
+        controls.append(Range("further", "and further", 0, stride, 1, 0, "entries"))
+    else:
+        inputs["further"] = 0
+    return controls
 
 
 def _columns(entries: Sequence[Entry], columns: dict, last: int) -> tuple[dict, dict]:
