@@ -23,6 +23,7 @@ from virtlab.containers.recording import (
     SYSTEM_CALL,
     Turn,
     record,
+    replay,
 )
 from virtlab.hypervisors import HardwareAssisted
 from virtlab.machine import Machine
@@ -92,6 +93,17 @@ def test_a_recording_may_begin_in_the_middle_and_end_early():
     assert not recording.entries  # it computes and calls nobody
     before = ran.steps
     assert record(ran, until="sum").end > before and "sum" in ran.console
+
+
+def test_a_run_is_replayed_to_where_the_machine_stands(recorded):
+    ran, recording = recorded
+    steps, console = ran.steps, ran.console
+    assert replay(ran) == recording
+    assert (ran.steps, ran.console) == (steps, console)
+    forgetful = machine(record=False)
+    forgetful.run(1_000)
+    with pytest.raises(ValueError, match="record=False"):
+        replay(forgetful)
 
 
 def test_the_processes_are_those_that_ps_lists():

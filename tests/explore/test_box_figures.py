@@ -6,6 +6,7 @@ import re
 import pytest
 from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 
+from virtlab import guests
 from virtlab.containers.processes import KernelObject
 from virtlab.containers.recording import HOST, IDLE, SYSTEM_CALL
 from virtlab.explore import (
@@ -18,7 +19,7 @@ from virtlab.explore import (
 )
 from virtlab.explore.figures.boxes_architecture import MOST_ENTRIES, PART_OF, PARTS
 from virtlab.explore.figures.instances import LEFT, RIGHT
-from virtlab.guests import source
+from virtlab.machine import Machine
 
 # Namespaces.
 
@@ -125,7 +126,7 @@ def test_numbers_that_cannot_be_compared_are_refused():
 
 
 def test_every_system_call_has_a_part_of_the_kernel():
-    calls = re.findall(r"^    SYS_(\w+),", source("pith", "common/abi.h"), re.MULTILINE)
+    calls = re.findall(r"^    SYS_(\w+),", guests.source("pith", "common/abi.h"), re.MULTILINE)
     assert {call.lower() for call in calls} <= PART_OF.keys()
     parts = [call for part in PARTS for call in part.calls]
     assert len(parts) == len(set(parts))
@@ -255,3 +256,36 @@ def test_shares_of_boxes_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="no whole number of steps of 5"):
         cpu_shares(quotas=(3, 0, 0))
     assert "weight 7," in cpu_shares((7, 1, 2)).drawing().text
+
+
+# On the model itself.
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The teaching OS with a server in each of two boxes, just when `ps` runs."""
+    command = "box -name web serve 7 & box -name db serve 7 & sleep 1; ps"
+    machine = Machine(ram="32M", disk=guests.disk("pith"), append=command)
+    machine.load(guests.path("pith")).run(until="running ps")
+    return machine
+
+
+def test_a_run_of_the_teaching_os_is_drawn(served):
+    drawing = boxes_architecture(served, "pith").drawing()
+    rows = {row[0]: row for row in drawing.rows}
+    assert drawing.title.startswith("pith: entry ")
+    assert int(rows["web"][2]) >= 3 and rows["web"][2] == rows["db"][2]
+    assert float(rows["host"][5]) > 50
+    held = boxes(served).drawing()
+    assert [row[0] for row in held.rows] == ["host", "web", "db", "nobody"]
+    assert float(held.rows[3][2]) > 98  # of the second, all but some milliseconds
+
+
+def test_the_namespaces_of_a_run_are_drawn(served):
+    figure = namespaces(served)
+    seen = {}
+    for number, box in figure.labels["box"].items():
+        rows = figure.drawing(viewer=number).rows
+        seen[box] = [row[3] for row in rows if row[0] == "process" and "serve" in row[1]]
+    assert seen["web"] == ["1", "not seen"] and seen["db"] == ["not seen", "1"]
+    assert all(name.isdigit() for name in seen["host"])

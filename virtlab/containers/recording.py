@@ -130,6 +130,21 @@ def record(machine, budget: int = DEFAULT_BUDGET, until: str | None = None) -> R
     return Recorder(machine).run(machine.steps + budget, until)
 
 
+def replay(machine) -> Recording:
+    """The recording of all that a machine has done since its reset, where it then stands again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `record`; or the machine keeps no past.
+    """
+    here = machine.steps
+    machine.goto(0)
+    recording = record(machine, here)
+    machine.goto(here)
+    return recording
+
+
 class Recorder:
     """What is known while a run is recorded.
 

@@ -25,10 +25,10 @@
 | the guest's page table and its shadow, around an exit | `shadow_table(vm, exit)` |
 | a two-dimensional page walk | `nested_walk()` |
 | a block of kernel code, translated | `translation("...")` |
-| boxes over one kernel, entry by entry | `boxes_architecture(recording)` |
-| which box had the hart, and its memory | `boxes(recording)` |
+| boxes over one kernel, entry by entry | `boxes_architecture(m)` |
+| which box had the hart, and its memory | `boxes(m)` |
 | who gets how much of the hart | `cpu_shares()` |
-| what a box sees of the kernel's objects | `namespaces(objects)` |
+| what a box sees of the kernel's objects | `namespaces(m)` |
 | what one more process, box or VM takes | `compare_instances({...})` |
 | how many of each fit in the same RAM | `density(records)` |
 | read the library's own source | `source(function)` |

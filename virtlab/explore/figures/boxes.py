@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from virtlab.containers.recording import IDLE, Pages, Recording, Turn
+from virtlab.containers.recording import IDLE, Pages, Recording, Turn, replay
 from virtlab.explore.controls import Choice, Range
 from virtlab.explore.drawing import label, wire
 from virtlab.explore.explorable import Explorable, Table
@@ -38,16 +38,22 @@ COLUMNS = (
 )
 
 
-def boxes(recording: Recording, title: str = "Who had the hart") -> Explorable:
+def boxes(run, title: str = "Who had the hart") -> Explorable:
     """Each box's turns on the hart and its memory: how wide a view, and where does it begin?
 
     Parameters
     ----------
-    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure
-        holds its last 20,000 turns, and has a lane for the host, for each of the 5 boxes that had
-        the hart longest, and for all others together
+    run : a machine with pith, whose run since its reset is replayed and recorded; or a Recording,
+        as `virtlab.containers.recording.record` makes it of any part of a run; the figure holds its
+        last 20,000 turns, and has a lane for the host, for each of the 5 boxes that had the hart
+        longest, and for all others together
     title : str, begins the figure's title
+
+    Raises
+    ------
+    TypeError, ValueError if the run of that machine cannot be replayed and recorded
     """
+    recording = run if isinstance(run, Recording) else replay(run)
     shown = recording.busiest(MOST_BOXES)
     n_others = len(recording.names) - len(shown)
     n_lanes = len(shown) + (n_others > 0) + 1

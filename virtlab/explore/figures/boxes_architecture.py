@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from virtlab.containers.recording import CAUSES, HOST, SYSTEM_CALL, Entry, Recording
+from virtlab.containers.recording import CAUSES, HOST, SYSTEM_CALL, Entry, Recording, replay
 from virtlab.explore.controls import Range
 from virtlab.explore.drawing import box, label, line, way
 from virtlab.explore.explorable import Explorable, Table
@@ -81,16 +81,22 @@ PART_OF_CAUSE = {"fault": 2, "timer": 0, "device": 5}
 HARDWARE_OF_PART = {2: kernel.MEMORY, 3: kernel.DEVICES, 5: kernel.DEVICES}
 
 
-def boxes_architecture(recording: Recording, title: str = "OS-level virtualization") -> Explorable:
+def boxes_architecture(run, title: str = "OS-level virtualization") -> Explorable:
     """Boxes over one kernel over the hardware; controls move through the entries into the kernel.
 
     Parameters
     ----------
-    recording : of a run of pith, as `virtlab.containers.recording.record` makes it; the figure
-        holds its last 4096 entries, and draws the host and the 4 boxes that had the hart longest,
-        the last one of which stands for all others if there are more
+    run : a machine with pith, whose run since its reset is replayed and recorded; or a Recording,
+        as `virtlab.containers.recording.record` makes it of any part of a run; the figure holds its
+        last 4096 entries, and draws the host and the 4 boxes that had the hart longest, the last
+        one of which stands for all others if there are more
     title : str, begins the figure's title
+
+    Raises
+    ------
+    TypeError, ValueError if the run of that machine cannot be replayed and recorded
     """
+    recording = run if isinstance(run, Recording) else replay(run)
     entries = recording.entries[-MOST_ENTRIES:]
     earlier, n = len(recording.entries) - len(entries), len(entries)
     shown = recording.busiest(kernel.MOST_BOXES)

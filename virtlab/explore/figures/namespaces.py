@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 
 from virtlab.containers.processes import KernelObject
+from virtlab.containers.processes import objects as objects_of
 from virtlab.explore.controls import Choice
 from virtlab.explore.drawing import count, label, wire
 from virtlab.explore.explorable import Explorable, Table
@@ -24,19 +25,22 @@ WIDTH, TOP, ROW = 680, 30, 30
 KIND_RIGHT, OUTSIDE_X, OUTSIDE_RIGHT, INSIDE_X, INSIDE_RIGHT = 112, 122, 398, 448, 664
 
 
-def namespaces(objects: Sequence[KernelObject], title: str = "One kernel") -> Explorable:
+def namespaces(objects, title: str = "One kernel") -> Explorable:
     """What the kernel has, and what the chosen box sees of it.
 
     Parameters
     ----------
-    objects : as `virtlab.containers.processes.objects(machine)` finds them, or made up; the first
-        24 are drawn, the table has 60
+    objects : a machine with pith, or any sequence of KernelObject; the first 24 are drawn, the
+        table has 60
     title : str, begins the figure's title
 
     Raises
     ------
-    ValueError if there are fewer than 2 boxes in them, or an object's kind is none of KINDS
+    ValueError if there are fewer than 2 boxes in them, an object's kind is none of KINDS, or the
+    machine does not run pith
     """
+    if hasattr(objects, "symbols"):
+        objects = objects_of(objects)
     objects = sorted(objects, key=lambda one: KINDS.index(_known(one.kind)))
     boxes = list(dict.fromkeys(box for one in objects for box in (one.box, *one.seen)))
     if len(boxes) < 2:
