@@ -464,6 +464,10 @@ class Vcpu:
         finally:
             os.close(fd)
 
+    def modes(self) -> dict[str, int | None]:
+        """What each mode has done: None (guest: nobody counts), exits (kernel), returns (user)."""
+        return {"guest": None, "kernel": self.stats()["exits"], "user": self.n_runs}
+
     def close(self) -> None:
         """Close the vcpu; its page goes with the last Run that somebody keeps."""
         if self.fd >= 0:

@@ -9,6 +9,7 @@ Each implementation has a table GUESTS of such programs, of the same names and w
     hypercall   asks the hypervisor: number 12, arguments 0x1000, 2, 0x10
     odd         accesses a device by an instruction that KVM does not emulate
     interrupt   waits for interrupts, and after each stores the number of them to a device
+    storm       stores to an address again and again; address and number are in two registers
     player      makes the accesses of a table in its memory one by one (see user_space/player.py)
 """
 
@@ -35,6 +36,7 @@ class GuestProgram:
     prepare : sets a vcpu's registers, and what it needs in memory beside the code
     device : guest physical address of its device
     irq : the interrupt line that it listens to
+    arguments : registers in which it finds what it needs to know
     """
 
     name: str
@@ -44,6 +46,7 @@ class GuestProgram:
     prepare: Callable
     device: int = DEVICE
     irq: int = 0
+    arguments: tuple[str, ...] = ()
 
     def start(self, vcpu, memory) -> None:
         """Put it into memory, whose slot begins at RAM_BASE, and the vcpu to its first step."""

@@ -88,6 +88,13 @@ handler:
         sret
 """
 
+STORM = """
+again:  sw   a0, 0(s0)
+        addi s1, s1, -1
+        bnez s1, again
+        wfi
+"""
+
 PLAYER = f"""
 _start: li   s0, {RAM_BASE + TABLE:#x}
 next:   lw   t0, 0(s0)           # what to do
@@ -170,6 +177,7 @@ GUESTS = {
         _guest("hypercall", HYPERCALL),
         _guest("odd", ODD),
         _guest("interrupt", INTERRUPT, irq=10),
+        _guest("storm", STORM, arguments=("s0", "s1")),
         _guest("player", PLAYER),
     )
 }

@@ -147,6 +147,13 @@ e6 20              out 0x20, al
 cf                 iret
 """
 
+STORM = """
+89 03              mov [rbx], eax        ; 0x1000
+ff c9              dec ecx
+75 fa              jne 0x1000
+f4                 hlt
+"""
+
 PLAYER = """
 48 c7 c3 00 80 00 00  mov rbx, 0x8000    ; 0x1000: the table
 8b 03              mov eax, [rbx]        ; 0x1007: what to do
@@ -215,6 +222,7 @@ GUESTS = {
         _guest("hypercall", HYPERCALL, long_mode),
         _guest("odd", ODD, long_mode),
         _guest("interrupt", INTERRUPT, real_mode, device=REAL_DEVICE, irq=5),
+        _guest("storm", STORM, long_mode, arguments=("rbx", "rcx")),
         _guest("player", PLAYER, long_mode),
     )
 }
