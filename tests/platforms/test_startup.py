@@ -3,7 +3,7 @@
 import pytest
 
 from virtlab.machine import Event
-from virtlab.platforms.instances import BARE, NESTED, VIRTUAL
+from virtlab.platforms.instances import BARE, BOX, NESTED, VIRTUAL
 from virtlab.platforms.startup import measure_start, measure_unikernel, system_call
 
 
@@ -21,11 +21,25 @@ def test_a_virtual_machine_starts_a_kernel_first(one):
     assert (start.exits > 0) == (one.name != "emulation")
 
 
-def test_the_first_program_is_where_the_machine_enters_user_mode():
-    machine = NESTED.switch_on("echo")
-    while machine.mode not in ("U", "VU"):
-        machine.run(until=Event.MODE)
-    assert measure_start(NESTED.name).instructions == machine.steps
+@pytest.mark.parametrize("one", [BARE, NESTED], ids=lambda one: one.name)
+def test_the_first_program_is_where_the_machine_enters_user_mode(one):
+    machine = one.switch_on("echo")
+    stop = machine.run(until=Event.MODE)
+    entry, first = machine.pc, stop.steps
+    machine.step()
+    while machine.mode not in ("U", "VU"):  # an interrupt came first
+        machine.run(until=entry)
+        machine.step()
+    assert stop.reason == "until" and machine.steps - first < 1000
+    if one is NESTED:
+        assert measure_start(NESTED.name).instructions == machine.steps
+
+
+def test_a_box_takes_less_to_start_than_a_virtual_machine_and_more_than_a_process():
+    process, box, vm = (measure_start(one.name) for one in (BARE, BOX, NESTED))
+    assert process.from_request < box.from_request < vm.from_request
+    assert box.instructions < box.from_request
+    assert box.exits == 0
 
 
 def test_a_process_is_made_by_fork_and_exec():

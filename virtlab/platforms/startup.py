@@ -1,4 +1,4 @@
-"""What happens until one more runs? Counted from the request to its first instruction.
+"""What happens until one more runs? Counted from the request through its first instruction.
 
     a process     the shell's fork, and exec of the program
     a box         the same, and on the way the system call that makes the box
@@ -40,11 +40,11 @@ class Start:
     """The start of one more.
 
     instance : one of `virtlab.platforms.instances.INSTANCES`
-    instructions : of making it alone. Process: from fork to the program's first instruction; box:
-        from the call that makes it to the first instruction inside; VM: from reset to the first
-        instruction of its first program
-    counts : all, from the request (the shell's fork, or reset) to the first instruction of the
-        program that was asked for; by the names of `virtlab.cost`
+    instructions : of making it alone. Process: from fork through the program's first instruction;
+        box: from the call that makes it through the first one inside; VM: from reset through the
+        first one of its first program
+    counts : all, from the request (the shell's fork, or reset) through the first instruction of
+        the program that was asked for; by the names of `virtlab.cost`
     """
 
     instance: str
@@ -118,14 +118,16 @@ def measure_unikernel(where: str = NESTED.name) -> Start:
 
 
 def _programs_entered(machine: Machine, n: int) -> list[int]:
-    """Run until the kernel has entered `n` programs; the steps of their first instructions."""
+    """Run the first instructions of `n` programs; the steps behind each of them."""
     while machine.mode not in USER_MODES:
         _go_on(machine, Event.MODE)
-    entry, steps = machine.pc, [machine.steps]
+    entry, steps = machine.pc, []
     while len(steps) < n:
+        if machine.pc != entry:
+            _go_on(machine, entry)
         machine.step()
-        _go_on(machine, entry)
-        steps.append(machine.steps)
+        if machine.mode in USER_MODES:  # and no interrupt came first
+            steps.append(machine.steps)
     return steps
 
 

@@ -16,6 +16,7 @@ MODULES = (
     "walk_caches",
     "walk_caches_by_stay",
     "paging_crossover",
+    "containers",
 )
 
 
