@@ -21,7 +21,7 @@ NAME_LENGTH = 28
 HOST = 0  # the number of the box that holds all other processes
 
 INFO = struct.Struct(f"<4I5Q4I{NAME_LENGTH}s")
-REST = struct.Struct(f"<2IQ{NAME_LENGTH}s")  # capabilities, last number, first process, host name
+REST = struct.Struct(f"<I{NAME_LENGTH}s")  # capabilities, host name
 REST_AT = 104
 
 NAMESPACES = {"pids": 1, "hostname": 2, "files": 4, "network": 8, "capabilities": 16}
@@ -128,7 +128,7 @@ def _read(machine, at: int) -> Box:
     *numbers, name = INFO.unpack(machine.memory.read(at, INFO.size))
     number, namespaces, n_processes, n_out_of_memory = numbers[:4]
     n_pages, peak_pages, n_system_calls, n_throttled, run_ticks = numbers[4:9]
-    capabilities, _, _, host_name = REST.unpack(machine.memory.read(at + REST_AT, REST.size))
+    capabilities, host_name = REST.unpack(machine.memory.read(at + REST_AT, REST.size))
     return Box(
         number=number,
         name=_text(name),

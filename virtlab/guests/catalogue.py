@@ -14,7 +14,7 @@ PITH_KERNEL = [
     f"kernel/{name}"
     for name in """
     kernel.h riscv.h page_table.h board.h main.c entry.S trap.c system.c
-    box.c process.c timer.c exec.c page.c vm.c
+    box.c shares.c memory.c process.c timer.c exec.c page.c vm.c
     file.c pipe.c fs.h fs.c block.c
     interrupts.c uart.c console.c disk.c
     device_tree.c sbi.c print.c kernel.ld
@@ -39,7 +39,7 @@ PITH_PROGRAMS = [
 PITH_WORKLOADS = [
     f"workloads/{name}.c"
     for name in """
-    nullsys forkwait ctxsw pgfault ptemod devread diskread compute memwalk selftest
+    nullsys forkwait ctxsw pgfault ptemod devread diskread compute memwalk hog selftest
     """.split()
 ]
 

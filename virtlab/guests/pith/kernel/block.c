@@ -29,7 +29,7 @@ static struct buffer *oldest(void)
     for (struct buffer *b = buffers; b < buffers + N_BUFFERS; b++)
         if (b->last_use < old->last_use)
             old = b;
-    if (old->data == 0 && (old->data = page_alloc()) == 0)
+    if (old->data == 0 && (old->data = page_alloc_for(HOST)) == 0)
         panic("no memory for a block");
     return old;
 }

@@ -13,10 +13,16 @@ struct box boxes[MAX_BOXES] UNSET, *boxes_end;
 
 #define FOR_EACH_BOX(box) for (struct box *box = boxes; box < boxes_end; box++)
 
+static void set_limits(struct box *box, const struct box_limits *limits)
+{
+    box->info.limits = *limits;
+    box->page_limit = limits->max_pages ? limits->max_pages : UINT64_MAX;
+}
+
 void box_init(void)
 {
     memset(HOST, 0, sizeof *HOST);
-    HOST->info.limits.weight = USUAL_WEIGHT;
+    set_limits(HOST, &(struct box_limits){.weight = USUAL_WEIGHT});
     HOST->capabilities = CAP_ALL;
     memcpy(HOST->info.name, "host", 5);
     memcpy(HOST->host_name, "pith", 5);
@@ -85,15 +91,17 @@ int box_enter(uint64_t settings_va)
 
     box->info.number = ++last_number;
     box->info.namespaces = settings.namespaces;
-    box->info.limits = settings.limits;
+    set_limits(box, &settings.limits);
     memcpy(box->info.name, settings.name, NAME_LENGTH - 1);
     memcpy(box->host_name, box->info.name, NAME_LENGTH);
+    shares_begin(box);
     box->capabilities = CAP_ALL;
     if (settings.namespaces & BOX_CAPABILITIES)
         box->capabilities = settings.namespaces & BOX_HOSTNAME ? CAP_HOSTNAME : 0;
     process_leave_children();
     box_remove(current);
     box_add(box, current);
+    page_give(current->stack, box);
     box->first = current;
     return box->info.number;
 }
@@ -124,7 +132,7 @@ int box_limit(uint64_t number, uint64_t limits_va)
         return -E_INVALID;
     FOR_EACH_BOX(box)
         if (in_use(box) && box->info.number == number) {
-            box->info.limits = limits;
+            set_limits(box, &limits);
             return 0;
         }
     return -E_NOENT;

@@ -34,9 +34,12 @@ void sbi_shutdown(bool failed) __attribute__((noreturn));
 void sbi_put(char c);
 
 // page.c: physical memory, a page at a time.
+struct box;
 void page_init(uint64_t start, uint64_t end);
-void *page_alloc(void);         // not cleared; 0 if there is none
+void *page_alloc(void);         // for the running process's box; not cleared; 0 if there is none
 void *page_alloc_zeroed(void);
+void *page_alloc_for(struct box *box);
+void page_give(void *page, struct box *box);  // it is that box's from now on
 void page_share(void *page);    // one more user of the page
 void page_free(void *page);     // one user fewer
 bool page_is_shared(void *page);
@@ -93,7 +96,8 @@ struct process {
     const void *waits_for;      // while WAITING: what it passed to wait_for()
     uint64_t wake_time;         // while it sleeps; else NEVER
     int status;                 // while ENDED: what wait() will report
-    bool killed;                // it ends on its next way back to user mode
+    int killed;                 // it ends so on its next way back to user mode; 0 while it lives
+    bool refused;               // a page, because of its box's limit
     pte_t *root;
     uint64_t heap_start, heap_end;
     struct kernel_stack *stack;
@@ -113,6 +117,7 @@ int process_wait(uint64_t status_va);
 void process_leave_children(void);
 int process_number(const struct process *p);  // as the running process knows it; 0 if it does not
 int process_kill(int number);
+void process_end(struct process *p, int status);
 void process_kill_programs(void);
 int process_change_directory(const char *path);
 int process_list(uint64_t va, int n);
@@ -127,9 +132,16 @@ int sleep_until(uint64_t time);
 struct box {
     struct box_info info;       // what programs are told; first, for who looks from outside
     uint32_t capabilities;
+    char host_name[NAME_LENGTH];
+    // From here on for the kernel alone.
     int last_number;            // of its processes
     struct process *first;      // when it ends, so do all others; then 0
-    char host_name[NAME_LENGTH];
+    uint64_t page_limit;        // limits.max_pages, or as many as can be
+    uint64_t clock;             // weighted time (shares.c)
+    uint64_t n_used;            // ticks of its quota
+    uint64_t period;            // up to which n_used is right
+    uint64_t throttled_in;      // the last period in which it had to wait
+    struct process *last;       // that ran
 } __attribute__((aligned(BOX_SIZE)));
 extern struct box boxes[MAX_BOXES], *boxes_end;  // the places that have ever been in use
 #define HOST (&boxes[0])
@@ -143,6 +155,13 @@ struct box *box_with(uint32_t namespace);     // whose process numbers, host nam
 bool box_may(uint32_t capability);
 void box_add(struct box *box, struct process *p);
 void box_remove(struct process *p);
+
+// shares.c: which box has the hart; memory.c: how many pages a box may have.
+void shares_account(void);
+void shares_begin(struct box *box);
+struct process *shares_next(uint64_t *until);
+void memory_make_room(struct box *box);
+bool memory_try_again(void);
 
 // timer.c
 #define NEVER UINT64_MAX

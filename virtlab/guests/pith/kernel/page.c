@@ -1,5 +1,6 @@
 // Physical memory, handed out a page at a time. A page may have several users, because fork()
-// lets parent and child share; it is free again when the last one has given it back.
+// lets parent and child share; it is free again when the last one has given it back. Until then it
+// belongs to the box that got it first.
 #include "kernel.h"
 
 struct free_page {
@@ -10,7 +11,10 @@ static uint64_t first_page, end_page;   // what this file hands out
 static uint64_t never_used;             // from here up no page has been handed out yet
 static struct free_page *free_pages;    // those that came back
 static uint64_t n_free;
-static uint16_t *n_users;               // of each page from first_page on
+static struct page {                    // each page from first_page on
+    uint16_t n_users;
+    uint16_t owner;                     // the place of its box in the table
+} *pages;
 
 // Pages are taken from never_used upwards rather than put on the list one by one, so that start-up
 // takes no longer with more memory.
@@ -18,25 +22,38 @@ void page_init(uint64_t start, uint64_t end)
 {
     uint64_t n_pages = (end - start) >> PAGE_SHIFT;
 
-    n_users = (uint16_t *)start;
-    first_page = never_used = PAGE_ROUND_UP(n_users + n_pages);
+    pages = (struct page *)start;
+    first_page = never_used = PAGE_ROUND_UP(pages + n_pages);
     end_page = PAGE_ROUND_DOWN(end);
     n_free = (end_page - first_page) >> PAGE_SHIFT;
 }
 
-static uint16_t *users_of(const void *page)
+static struct page *entry_of(const void *page)
 {
     uint64_t pa = (uint64_t)page;
 
     if (pa < first_page || pa >= end_page || pa % PAGE_SIZE)
         panic("%p is not a page", pa);
-    return &n_users[(pa - first_page) >> PAGE_SHIFT];
+    return &pages[(pa - first_page) >> PAGE_SHIFT];
 }
 
-void *page_alloc(void)
+static void add_owner(struct page *entry, struct box *box)
+{
+    uint64_t n = ++box->info.n_pages;
+
+    entry->owner = box - boxes;
+    if (n > box->info.peak_pages)
+        box->info.peak_pages = n;
+}
+
+void *page_alloc_for(struct box *box)
 {
     void *page;
 
+    if (box->info.n_pages >= box->page_limit) {
+        memory_make_room(box);
+        return 0;
+    }
     if (free_pages) {
         page = free_pages;
         free_pages = free_pages->next;
@@ -46,10 +63,14 @@ void *page_alloc(void)
     } else {
         return 0;
     }
-    *users_of(page) = 1;
+    struct page *entry = entry_of(page);
+    entry->n_users = 1;
+    add_owner(entry, box);
     n_free--;
     return page;
 }
+
+void *page_alloc(void) { return page_alloc_for(current ? current->box : HOST); }
 
 void *page_alloc_zeroed(void)
 {
@@ -58,18 +79,28 @@ void *page_alloc_zeroed(void)
     return page ? memset(page, 0, PAGE_SIZE) : 0;
 }
 
-void page_share(void *page) { (*users_of(page))++; }
+void page_share(void *page) { entry_of(page)->n_users++; }
 
-bool page_is_shared(void *page) { return *users_of(page) > 1; }
+bool page_is_shared(void *page) { return entry_of(page)->n_users > 1; }
+
+void page_give(void *page, struct box *box)
+{
+    struct page *entry = entry_of(page);
+
+    boxes[entry->owner].info.n_pages--;
+    add_owner(entry, box);
+}
 
 void page_free(void *page)
 {
     struct free_page *free_page = page;
+    struct page *entry = entry_of(page);
 
-    if (*users_of(page) == 0)
+    if (entry->n_users == 0)
         panic("%p is free already", (uint64_t)page);
-    if (--*users_of(page) > 0)
+    if (--entry->n_users > 0)
         return;
+    boxes[entry->owner].info.n_pages--;
     free_page->next = free_pages;
     free_pages = free_page;
     n_free++;

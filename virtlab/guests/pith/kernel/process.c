@@ -48,20 +48,17 @@ static struct process *find_place(void)
     return memset(processes_end - N_PLACES, 0, sizeof *first);
 }
 
-// A new process with an empty address space, not yet able to run; 0 if there is no room. It will
-// call first_step(), if there is one, and then go to user mode as its trap frame says.
-static struct process *process_create(struct box *box, void (*first_step)(void))
+// Makes a process with an empty address space, not yet able to run; false if there is no memory. It
+// will call first_step(), if there is one, and then go to user mode as its trap frame says.
+static bool process_create(struct process *p, struct box *box, void (*first_step)(void))
 {
     static int last_number;
-    struct process *p = find_place();
 
-    if (p == 0)
-        return 0;
     p->stack = page_alloc();
     p->root = vm_create();
     if (p->stack == 0 || p->root == 0) {
         process_free(p);
-        return 0;
+        return false;
     }
     p->state = NEW;
     p->number = ++last_number;
@@ -72,7 +69,7 @@ static struct process *process_create(struct box *box, void (*first_step)(void))
     p->stack->context.sp = (uint64_t)p->frame;
     p->stack->context.s0 = (uint64_t)first_step;
     box_add(box, p);
-    return p;
+    return true;
 }
 
 static void make_ready(struct process *p)
@@ -123,16 +120,27 @@ static void idle(uint64_t until)
     take_interrupts();
 }
 
+// While there are boxes, it is they who take turns; *until is when one that must wait may run.
+static struct process *choose(uint64_t *until)
+{
+    *until = NEVER;
+    return boxes_end > HOST + 1 ? shares_next(until) : next_ready();
+}
+
 static void schedule(void)
 {
-    struct process *previous = current, *next = next_ready();
+    uint64_t until;
+
+    if (boxes_end > HOST + 1)
+        shares_account();
+    struct process *previous = current, *next = choose(&until);
 
     if (previous->stack->mark != STACK_MARK)
         panic("the kernel stack of %s has overflowed", previous->name);
     if (next == 0) {
         uint64_t wake_time = wake_sleepers();
-        while ((next = next_ready()) == 0) {
-            idle(wake_time);
+        while ((next = choose(&until)) == 0) {
+            idle(least(wake_time, until));
             wake_time = wake_sleepers();
         }
         timer_start_slice();
@@ -202,8 +210,8 @@ void process_start_first(void)
     struct context boot;  // nobody comes back to it
 
     processes_end = processes;
-    init = process_create(HOST, run_first);
-    if (init == 0)
+    init = find_place();
+    if (!process_create(init, HOST, run_first))
         panic("no memory for the first process");
     HOST->first = init;
     init->state = RUNNING;
@@ -221,9 +229,11 @@ int process_fork(void)
 
     if (box->limits.max_processes && box->n_processes >= box->limits.max_processes)
         return -E_LIMIT;
-    struct process *child = process_create(current->box, 0);
+    struct process *child = find_place();
     if (child == 0)
         return -E_TOOMANY;
+    if (!process_create(child, current->box, 0))
+        return -E_NOMEM;
     if (vm_copy(current->root, child->root) < 0) {
         process_free(child);
         return -E_NOMEM;
@@ -246,9 +256,10 @@ int process_fork(void)
 
 // ---- how they end
 
-static void kill(struct process *p)
+// It is woken, too: callers of wait_for() look whether they are killed.
+void process_end(struct process *p, int status)
 {
-    p->killed = true;
+    p->killed = status;
     if (p->state == WAITING)
         make_ready(p);
 }
@@ -259,7 +270,7 @@ static void end_box(struct box *box)
     box->first = 0;
     FOR_EACH_PROCESS(p)
         if (p->state != FREE && p->state != ENDED && p->box == box && p != current)
-            kill(p);
+            process_end(p, STATUS_KILLED);
 }
 
 // To the first process of the box, or to init, which both wait for whatever they are given.
@@ -306,10 +317,10 @@ int process_wait(uint64_t status_va)
             has_child = true;
             if (p->state != ENDED)
                 continue;
-            int number = process_number(p), status = p->status;
-            process_free(p);
-            if (status_va && copy_to_user(status_va, &status, sizeof status) < 0)
+            int number = process_number(p);
+            if (status_va && copy_to_user(status_va, &p->status, sizeof p->status) < 0)
                 return -E_FAULT;
+            process_free(p);
             return number;
         }
         if (!has_child)
@@ -326,7 +337,7 @@ int process_kill(int number)
         return -E_INVALID;
     FOR_EACH_PROCESS(p)
         if (p->state != FREE && p->state != ENDED && process_number(p) == number) {
-            kill(p);
+            process_end(p, STATUS_KILLED);
             return 0;
         }
     return -E_NOPROC;
@@ -337,7 +348,7 @@ void process_kill_programs(void)
 {
     FOR_EACH_PROCESS(p)
         if (p->state != FREE && p->state != ENDED && p->generation > 1)
-            kill(p);
+            process_end(p, STATUS_KILLED);
 }
 
 // ---- who and where they are

@@ -55,7 +55,11 @@ static void handle_exception(uint64_t cause, struct trap_frame *frame)
     if (cause == USER_ECALL) {
         frame->sepc += 4;  // go on after the ecall; exec() overwrites this
         ++*frame->n_calls;
-        frame->a0 = system_call(frame);
+        long result = system_call(frame);
+        if (result < 0 && memory_try_again())
+            frame->sepc -= 4;
+        else
+            frame->a0 = result;
         return;
     }
     uint64_t value = read_csr(stval);  // for a page fault, the address
@@ -63,7 +67,7 @@ static void handle_exception(uint64_t cause, struct trap_frame *frame)
     case INSTRUCTION_PAGE_FAULT:
     case LOAD_PAGE_FAULT:
     case STORE_PAGE_FAULT:
-        if (handle_page_fault(cause, value))
+        if (handle_page_fault(cause, value) || memory_try_again())
             return;
     }
     print("%s (process %d): %s, pc %p, value %p\n", current->name, current->number, name_of(cause),
@@ -87,5 +91,5 @@ void trap(struct trap_frame *frame)
     // Only here: a process that is killed while it waits inside the kernel first comes back out,
     // and so leaves nothing half done.
     if (from_user && current->killed)
-        process_exit(STATUS_KILLED);
+        process_exit(current->killed);
 }
