@@ -6,7 +6,7 @@ the hart: it knows which device is whose, and lets it reach its domain's pages o
 domain that has been given a disk can have it read a sector over the hypervisor, over Domain0, over
 anybody.
 
-    on     address -> the page must be the owner's and no page table; else a fault is noted
+    on     address -> the page must be the owner's, present, no page table; else a fault is noted
     off    address -> memory, whatever is there
 
 The device here is a disk with five registers:
