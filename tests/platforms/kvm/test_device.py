@@ -188,10 +188,3 @@ def test_a_guest_with_impossible_registers_is_refused_in_one_sentence(real):
         sregs.cr0 = 1 << 31  # paging without protection
         with pytest.raises(KvmError, match=r"^setting sregs: the kernel refuses \([^.]*\)\.$"):
             vcpu.set_sregs(sregs)
-
-
-def test_a_vcpu_that_is_closed_runs_no_more(real):
-    with real.Kvm() as kvm:
-        vcpu = kvm.create_vm().create_vcpu()
-    with pytest.raises((KvmError, ValueError)):
-        vcpu.get_regs()

@@ -149,6 +149,31 @@ def test_immediate_exit_ends_the_run_before_the_guest(prepared):
     assert made.vcpu.run().reason == KVM_EXIT_HLT
 
 
+def test_an_answer_reaches_the_guest_at_the_next_run_even_one_with_immediate_exit(prepared):
+    made = prepared("mmio")
+    made.vcpu.run()
+    run = made.vcpu.run()
+    assert not run.mmio.is_write
+    run.mmio.value = 0x77
+    run.immediate_exit = 1
+    assert made.vcpu.run().reason == KVM_EXIT_INTR
+    assert getattr(made.vcpu.get_regs(), made.guest.result) == 0x77
+
+
+def test_what_is_closed_says_so(prepared):
+    made = prepared("halt")
+    made.kvm.close()
+    with pytest.raises(KvmError, match="it has been closed"):
+        made.vcpu.run()
+    with pytest.raises(KvmError, match="it has been closed"):
+        made.vcpu.get_regs()
+    with pytest.raises(KvmError, match="it has been closed"):
+        made.vm.create_vcpu()
+    with pytest.raises(KvmError, match="it has been closed"):
+        made.kvm.create_vm()
+    made.kvm.close()
+
+
 def test_interrupts_come_by_irqfd_and_wake_the_guest(prepared):
     made = prepared("interrupt", irqchip=True)
     event = made.kvm.eventfd()
@@ -288,6 +313,7 @@ def test_a_slot_that_is_taken_away_is_memory_no_more(prepared):
         (-1, 0x8_0000, 0x1000, 0, "accepted are 0 to"),
         (1 << 20, 0x8_0000, 0x1000, 0, "accepted are 0 to"),
         (1, 0x8_0000, 0x1000, 8, "flags 0x8"),
+        (0, 0, 0x1000, 0, "take it away"),
     ],
 )
 def test_a_bad_memory_slot_gets_one_sentence(prepared, slot, at, n_bytes, flags, says):
@@ -299,6 +325,17 @@ def test_a_bad_memory_slot_gets_one_sentence(prepared, slot, at, n_bytes, flags,
     assert text.startswith(f"memory slot {slot}: ")
     assert text.count(".") == 1 and text.endswith(".")
     assert made.vcpu.run().reason == KVM_EXIT_HLT
+
+
+def test_a_slot_ends_where_addresses_do(prepared):
+    made = prepared("halt")
+    with pytest.raises(ValueError, match=r"accepted is what ends at 2\*\*64 at most"):
+        made.vm.set_user_memory_region(1, (1 << 64) - 0x1000, made.kvm.user_memory(0x2000))
+
+
+def test_a_slot_that_is_not_there_cannot_be_taken_away(prepared):
+    with pytest.raises(ValueError, match=r"memory slot 3: there is none; there are \[0\]\."):
+        prepared("halt").vm.set_user_memory_region(3, 0, None)
 
 
 @pytest.mark.parametrize("n_bytes", [0, -4096, 100])

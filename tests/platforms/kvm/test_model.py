@@ -242,13 +242,6 @@ def test_what_the_model_cannot_do_gets_one_sentence(wrong, says):
     assert vcpu.run().reason == KVM_EXIT_HLT
 
 
-def test_a_closed_vcpu_says_so():
-    with model.Kvm() as kvm:
-        vcpu = kvm.create_vm().create_vcpu()
-    with pytest.raises(KvmError, match="the vcpu has been closed"):
-        vcpu.run()
-
-
 def test_a_thousand_machines_of_the_model_come_and_go():
     kvm = model.Kvm()
     for _ in range(1000):

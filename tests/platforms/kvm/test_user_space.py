@@ -5,9 +5,9 @@ from collections import namedtuple
 
 import pytest
 
-from virtlab.platforms.kvm.api import KVM_EXIT_HLT, KVM_EXIT_IO
+from virtlab.platforms.kvm.api import KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO
 from virtlab.platforms.kvm.guest_program import MEMORY_BYTES
-from virtlab.platforms.kvm.user_space import virtio
+from virtlab.platforms.kvm.user_space import e1000, virtio
 from virtlab.platforms.kvm.user_space.board import Board, InterruptLine
 from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES, Disk
 from virtlab.platforms.kvm.user_space.drivers import (
@@ -20,7 +20,7 @@ from virtlab.platforms.kvm.user_space.drivers import (
 from virtlab.platforms.kvm.user_space.e1000 import E1000
 from virtlab.platforms.kvm.user_space.player import Player, load, store
 from virtlab.platforms.kvm.user_space.uart import Uart
-from virtlab.platforms.kvm.user_space.vhost import Vhost
+from virtlab.platforms.kvm.user_space.vhost import IrqFdLine, Vhost
 from virtlab.platforms.kvm.user_space.virtio_blk import VirtioBlk
 from virtlab.platforms.kvm.user_space.virtio_net import VirtioNet
 from virtlab.platforms.kvm.user_space.wire import Wire
@@ -253,6 +253,41 @@ def test_where_nobody_is_loads_give_ones(path):
     values = made.player.play([load(n, 0x1006_0000) for n in (1, 2, 4, 8)])
     assert values == [(1 << 8 * n) - 1 for n in (1, 2, 4, 8)]
     assert made.board.exits["Nobody", "load"] == 4
+
+
+def line_of(made, by_irqfd):
+    if by_irqfd:
+        event = made.kvm.eventfd()
+        return IrqFdLine(event, made.vm, made.guest.irq), event
+    return InterruptLine(made.vm, made.guest.irq), None
+
+
+@pytest.mark.parametrize("by_irqfd", [False, True], ids=["irq_line", "irqfd"])
+def test_a_frame_on_the_wire_interrupts_the_guest(prepared, by_irqfd):
+    made = prepared("interrupt", irqchip=True)
+    line, event = line_of(made, by_irqfd)
+    wire = Wire()
+    card = E1000(made.vm, wire, line)
+    ring, buffers = made.machine.RAM_BASE + 0x1_0000, made.machine.RAM_BASE + 0x1_1000
+    for k in range(4):
+        made.memory.write(0x1_0000 + 16 * k, (buffers + 2048 * k).to_bytes(16, "little"))
+    for register, value in (
+        (e1000.RDBAL, ring),
+        (e1000.RDLEN, 64),
+        (e1000.RDT, 3),
+        (e1000.RCTL, e1000.ENABLE),
+        (e1000.IMS, e1000.CAUSE_RECEIVED),
+    ):
+        card.write(register, 4, value)
+    for count in range(3):
+        run = made.vcpu.run()
+        assert (run.reason, run.mmio.value) == (KVM_EXIT_MMIO, count)
+        assert card.read(e1000.ICR, 4) == (e1000.CAUSE_RECEIVED if count else 0)
+        wire.deliver(bytes([count]) * 60)
+        assert made.memory.read(0x1_1000 + 2048 * count, 60) == bytes([count]) * 60
+    assert line.n_raised == 3
+    if event is not None:
+        event.close()
 
 
 def test_two_devices_cannot_have_one_address(path):

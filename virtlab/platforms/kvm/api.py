@@ -278,6 +278,7 @@ def check_slot(slot: int, gpa: int, n_bytes: int, flags: int, slots: dict, n_slo
 
     Parameters
     ----------
+    n_bytes : 0 to take the slot away
     slots : {slot: (gpa, n_bytes)} of those that exist
     n_slots : how many there may be
 
@@ -288,7 +289,9 @@ def check_slot(slot: int, gpa: int, n_bytes: int, flags: int, slots: dict, n_slo
     """
     if not 0 <= slot < n_slots:
         raise ValueError(f"memory slot {slot}: accepted are 0 to {n_slots - 1}.")
-    if gpa < 0 or gpa % PAGE_BYTES or n_bytes % PAGE_BYTES or n_bytes <= 0:
+    if n_bytes == 0 and slot not in slots:
+        raise ValueError(f"memory slot {slot}: there is none; there are {sorted(slots)}.")
+    if gpa < 0 or gpa % PAGE_BYTES or n_bytes % PAGE_BYTES or n_bytes < 0:
         raise ValueError(
             f"memory slot {slot}: {n_bytes:#x} bytes at {gpa:#x}; accepted are whole pages, "
             f"multiples of {PAGE_BYTES:#x}."
@@ -297,6 +300,16 @@ def check_slot(slot: int, gpa: int, n_bytes: int, flags: int, slots: dict, n_slo
         raise ValueError(
             f"memory slot {slot}: flags {flags:#x}; accepted are KVM_MEM_LOG_DIRTY_PAGES (1) and "
             "KVM_MEM_READONLY (2)."
+        )
+    if gpa + n_bytes > 1 << 64:
+        raise ValueError(
+            f"memory slot {slot}: {gpa:#x} and {n_bytes:#x} bytes more; accepted is what ends at "
+            "2**64 at most."
+        )
+    if n_bytes and slot in slots and n_bytes != slots[slot][1]:
+        raise ValueError(
+            f"memory slot {slot}: {n_bytes:#x} bytes, and it has {slots[slot][1]:#x}; accepted is "
+            "to take it away (None) first."
         )
     for other, (start, length) in slots.items():
         if other != slot and gpa < start + length and start < gpa + n_bytes:
@@ -314,6 +327,12 @@ def check_logged(slot: int, flags: dict[int, int]) -> None:
             f"memory slot {slot} has no dirty log; accepted are those with "
             f"KVM_MEM_LOG_DIRTY_PAGES, which are {logged}."
         )
+
+
+def check_open(is_open: bool, doing: str) -> None:
+    """Refuse to use what has been closed."""
+    if not is_open:
+        raise KvmError(f"{doing}: it has been closed; accepted is one that is open.")
 
 
 def check_memory(memory, n_bytes: int, at: int) -> None:

@@ -37,6 +37,7 @@ from virtlab.platforms.kvm.api import (
     Run,
     check_logged,
     check_memory,
+    check_open,
     check_slot,
     dirty_pages,
 )
@@ -79,6 +80,7 @@ def probe(path: str = PATH) -> Probe:
 
 def _ask(fd: int, request: int, argument, doing: str):
     """One ioctl; its refusal is a KvmError that says what was being done."""
+    check_open(fd >= 0, doing)
     try:
         return fcntl.ioctl(fd, request, argument)
     except OSError as refusal:
@@ -279,7 +281,7 @@ class Vm:
         """
         n_slots = self._kvm.check_extension(Capability.KVM_CAP_NR_MEMSLOTS)
         n_bytes = 0 if memory is None else len(memory)
-        check_slot(slot, gpa, n_bytes or PAGE_BYTES, flags, self._slots, n_slots)
+        check_slot(slot, gpa, n_bytes, flags, self._slots, n_slots)
         first = None if memory is None else memory.hold()
         where = 0 if first is None else ctypes.addressof(first)
         region = io.MemoryRegion(slot, flags, gpa, n_bytes, where)
@@ -418,11 +420,15 @@ class Vcpu:
     def run(self) -> Run:
         """KVM_RUN: the guest runs until it needs somebody; returns the page that says whom.
 
+        What the program answers to an exit reaches the guest at the beginning of the next run:
+        registers are right after that, which may be a run with immediate_exit.
+
         Raises
         ------
         KvmError
             the kernel cannot run the guest as it is
         """
+        check_open(self.fd >= 0, "running a vcpu")
         self.n_runs += 1
         try:
             fcntl.ioctl(self.fd, io.KVM_RUN, 0)

@@ -26,6 +26,7 @@ from virtlab.platforms.kvm.api import (
     KvmError,
     check_logged,
     check_memory,
+    check_open,
     check_slot,
 )
 from virtlab.platforms.kvm.halt_polling import HaltPolling
@@ -148,6 +149,7 @@ class Kvm:
 
     def __init__(self):
         self._vms: list[Vm] = []
+        self._open = True
 
     def api_version(self) -> int:
         """12, as the kernel's."""
@@ -174,6 +176,7 @@ class Kvm:
 
     def create_vm(self) -> "Vm":
         """A machine without memory and processors."""
+        check_open(self._open, "creating a VM")
         vm = Vm(self)
         self._vms.append(vm)
         return vm
@@ -185,6 +188,7 @@ class Kvm:
 
     def close(self) -> None:
         """Close every VM."""
+        self._open = False
         for vm in list(self._vms):
             vm.close()
 
@@ -234,13 +238,14 @@ class Vm:
         self._processor: Processor | None = None
         self._vcpu: Vcpu | None = None
         self._halt_poll_ns: int | None = None
+        self._open = True
         self.has_irqchip = False
 
     # Memory
 
     def set_user_memory_region(self, slot: int, gpa: int, memory: UserMemory | None, flags=0):
         """From `gpa` on the guest finds `memory`; None: no more. See device.Vm."""
-        n_bytes = PAGE_BYTES if memory is None else len(memory)
+        n_bytes = 0 if memory is None else len(memory)
         places = {number: (held.gpa, len(held.memory)) for number, held in self._slots.items()}
         check_slot(slot, gpa, n_bytes, flags, places, N_SLOTS)
         if not RAM_BASE <= gpa <= RAM_BASE + WINDOW_BYTES - n_bytes:
@@ -373,6 +378,7 @@ class Vm:
 
     def create_vcpu(self, number: int = 0) -> Vcpu:
         """The VM's processor, as firmware leaves it to a kernel: in S-mode, traps delegated."""
+        check_open(self._open, f"creating vcpu {number}")
         if number != 0 or self._vcpu is not None:
             raise KvmError(f"creating vcpu {number}: accepted is one, number 0.")
         self._processor = Processor(WINDOW_BYTES)
@@ -386,6 +392,7 @@ class Vm:
 
     def close(self) -> None:
         """Close the vcpu and let go of the memory, which keeps what is in it."""
+        self._open = False
         if self._vcpu is not None:
             for slot in self._slots.values():
                 slot.memory.move(None)

@@ -42,6 +42,7 @@ from virtlab.machine.arguments import U64, signed
 from virtlab.machine.boot import enter_supervisor
 from virtlab.machine.devices.plic import PLIC_BASE, PLIC_BYTES
 from virtlab.machine.firmware.sbi import EXT_SRST
+from virtlab.machine.keyboard import uninterrupted
 from virtlab.machine.machine import run_hart
 from virtlab.machine.ram import forget_all_code
 from virtlab.machine.state import PAGE_CODE, PAGE_TOHOST, RAM_BASE
@@ -220,14 +221,14 @@ class Vcpu:
 
     def get_regs(self) -> Regs:
         """pc and the integer registers by name."""
-        self._check_open()
+        api.check_open(self._processor is not None, "the registers of a vcpu")
         hart = self._processor.vcpu
         x = [int(hart.x[k]) & U64 for k in range(32)]
         return Regs(int(hart.pc) & U64, *x[1:5], *x[5:8], *x[8:32])
 
     def set_regs(self, regs: Regs) -> None:
         """Set them all."""
-        self._check_open()
+        api.check_open(self._processor is not None, "the registers of a vcpu")
         if regs.pc & 1:
             raise ValueError(f"pc {regs.pc:#x} is odd; accepted are even addresses.")
         hart = self._processor.vcpu
@@ -237,12 +238,12 @@ class Vcpu:
 
     def get_sregs(self) -> Sregs:
         """The supervisor's CSRs by name."""
-        self._check_open()
+        api.check_open(self._processor is not None, "the registers of a vcpu")
         return Sregs(*(self._processor.csr[name].value for name in CSRS))
 
     def set_sregs(self, sregs: Sregs) -> None:
         """Set them all; bits that the guest could not write stay as they are."""
-        self._check_open()
+        api.check_open(self._processor is not None, "the registers of a vcpu")
         for name in CSRS:
             self._processor.write_csr(name, getattr(sregs, name))
 
@@ -251,20 +252,26 @@ class Vcpu:
     def run(self) -> api.Run:
         """The guest runs until it needs the program; returns the page that says for what.
 
+        What the program answers to an exit reaches the guest at the beginning of the next run.
+
         Raises
         ------
         KvmError
             the vcpu has been closed
         """
-        self._check_open()
+        api.check_open(self._processor is not None, "running a vcpu")
         self.n_runs += 1
         if self._complete is not None:
             self._complete()
             self._complete = None
         if self.kvm_run.immediate_exit:
             return self._interrupted()
+        with uninterrupted() as interrupted:
+            return self._run(interrupted)
+
+    def _run(self, interrupted) -> api.Run:
         end = self._processor.steps + RUN_STEPS
-        while self._processor.steps < end:
+        while self._processor.steps < end and not interrupted.is_set():
             goal = min(end, self._processor.steps + SLICE_STEPS)
             answer, self._answer = self._answer, Action.HANDLE
             handed_out = self._processor.go(goal, answer, self._decide)
@@ -420,10 +427,6 @@ class Vcpu:
             "kernel": self._counts["exits"],
             "user": handed_out,
         }
-
-    def _check_open(self) -> None:
-        if self._processor is None:
-            raise api.KvmError("the vcpu has been closed; accepted is one of a VM that is open.")
 
     def close(self) -> None:
         """Give the hart back."""
