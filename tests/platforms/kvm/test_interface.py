@@ -149,6 +149,17 @@ def test_immediate_exit_ends_the_run_before_the_guest(prepared):
     assert made.vcpu.run().reason == KVM_EXIT_HLT
 
 
+def test_a_store_is_over_when_it_is_handed_out(prepared):
+    made = prepared("player")
+    play(made, (STORE, 4, DEVICE, 1))
+    assert made.vcpu.run().reason == KVM_EXIT_MMIO
+    play(made, (STORE, 4, DEVICE + 4, 2), (STORE, 4, DEVICE + 8, 3))
+    stored = []
+    while (run := made.vcpu.run()).reason == KVM_EXIT_MMIO:
+        stored.append((run.mmio.phys_addr, run.mmio.value))
+    assert stored == [(DEVICE + 4, 2), (DEVICE + 8, 3)]
+
+
 def test_an_answer_reaches_the_guest_at_the_next_run_even_one_with_immediate_exit(prepared):
     made = prepared("mmio")
     made.vcpu.run()

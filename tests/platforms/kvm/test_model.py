@@ -18,12 +18,12 @@ from virtlab.platforms.kvm.api import (
 )
 from virtlab.platforms.kvm.guest_program import CODE, MEMORY_BYTES
 from virtlab.platforms.kvm.halt_polling import HaltPolling
-from virtlab.platforms.kvm.riscv import supervisor
+from virtlab.platforms.kvm.riscv import bare, paged
 
 BASE = model.RAM_BASE
 
 
-def running(text: str, irqchip=False, **caps):
+def running(text: str, irqchip=False, prepare=bare, **caps):
     """A vcpu with a program of our own at CODE."""
     kvm = model.Kvm()
     vm = kvm.create_vm()
@@ -35,7 +35,7 @@ def running(text: str, irqchip=False, **caps):
         vm.enable_cap(Capability[name], value)
     vcpu = vm.create_vcpu()
     memory.write(CODE, bytes(assemble(text, base=BASE + CODE).data))
-    supervisor(vcpu, memory)
+    prepare(vcpu, memory)
     return vm, memory, vcpu
 
 
@@ -79,6 +79,26 @@ def test_a_fault_with_a_handler_is_the_guests_own():
     assert vcpu.run().reason == KVM_EXIT_HLT
     regs = vcpu.get_regs()
     assert (regs.a0, regs.a1) == (1, 0x4000_0000)
+
+
+def test_a_page_fault_of_a_paged_guest_never_reaches_kvm():
+    _, _, vcpu = running(
+        "la t0, handler\ncsrw stvec, t0\nli t0, 0x40000000\nld t1, 8(t0)\n.balign 4\n"
+        "handler: csrr a0, scause\ncsrr a1, stval\nwfi",
+        prepare=paged,
+    )
+    assert vcpu.run().reason == KVM_EXIT_HLT
+    regs = vcpu.get_regs()
+    assert (regs.a0, regs.a1) == (13, 0x4000_0008)
+    assert vcpu.exits_by_reason()["WFI"] == (0, 1)
+    assert set(vcpu.exits_by_reason()) == {"GUEST_PAGE_FAULT", "WFI"}
+
+
+def test_a_paged_guest_without_a_handler_shuts_down_too():
+    _, _, vcpu = running("csrw stvec, zero\nli t0, 0x40000000\njr t0", prepare=paged)
+    assert vcpu.run().reason == KVM_EXIT_SHUTDOWN
+    assert vcpu.run().reason == KVM_EXIT_SHUTDOWN
+    assert "MMIO" not in vcpu.exits_by_reason()
 
 
 def test_code_in_a_hole_between_slots_is_out_of_reach_too():

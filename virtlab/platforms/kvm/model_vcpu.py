@@ -51,7 +51,7 @@ from virtlab.platforms.kvm.halt_polling import HaltPolling
 
 RUN_STEPS = 1_000_000_000
 NS_PER_STEP = 1  # 100 steps to a tick of the 10 MHz clock
-SLICE_STEPS = 4_000_000  # between two looks at the keyboard
+SLICE_STEPS = 250_000  # between two looks at the keyboard, and for a guest that is lost
 RING_PLACES = (api.PAGE_BYTES - 8) // 24 - 1  # of stores that wait; one place stays free
 A0, A1, A7 = 10, 11, 17
 LEGACY_SHUTDOWN = 8
@@ -136,6 +136,17 @@ class Processor(HardwareAssisted):
     def sleeps(self) -> bool:
         """Whether the guest waits in WFI."""
         return bool((self._physical if self._vms["entered"][0] else self._harts)["waiting"][0])
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the guest's next step is the fault that its last was, and so for ever.
+
+        Its trap handler cannot be fetched. Interrupts are off, for each trap turns them off.
+        """
+        hart = self._hart
+        handler = int(hart.stvec) & ~3
+        fetching = int(hart.scause) in (e.CAUSE_FETCH_ACCESS, e.CAUSE_FETCH_PAGE)
+        return fetching and int(hart.pc) == handler == int(hart.sepc)
 
     def word_at(self, pc: int) -> int:
         """The 32 bits of the instruction at a virtual address; the upper 16 may not be its own."""
@@ -278,6 +289,9 @@ class Vcpu:
             self._wake()
             if handed_out:
                 return self.kvm_run
+            if self._processor.is_lost:
+                self._hand_out(api.KVM_EXIT_SHUTDOWN)
+                return self.kvm_run
             if self._processor.sleeps:
                 break
         return self._interrupted()
@@ -362,11 +376,14 @@ class Vcpu:
         self._counts["mmio_exit_user"] += 1
         mmio = self.kvm_run.mmio
         mmio.phys_addr, mmio.len, mmio.is_write = gpa, access.n_bytes, access.is_store
-        mmio.value = int.from_bytes(data, "little") if access.is_store else 0
+        if access.is_store:  # done, as far as the guest knows
+            mmio.value = int.from_bytes(data, "little")
+            access.skip()
+            return self._hand_out(api.KVM_EXIT_MMIO, None, Action.RESUME)
+        mmio.value = 0
 
         def complete():
-            if not access.is_store:
-                access.loaded(mmio.value)
+            access.loaded(mmio.value)
             access.skip()
 
         return self._hand_out(api.KVM_EXIT_MMIO, complete, Action.RESUME)

@@ -1,15 +1,20 @@
 """The same guests for the model: what x86.py has for the real device, in RISC-V assembly.
 
-They start in S-mode, as firmware leaves a kernel: no page tables, interrupts off, at CODE in a slot
-at RAM_BASE. A port is something RISC-V has not, so there is no guest `port`.
+They start in S-mode, as firmware leaves a kernel: interrupts off, at CODE in a slot at RAM_BASE.
+`bare` leaves paging off; `paged` writes a page table that maps the device's GiB and that of RAM to
+themselves, and switches to Sv39. A port is something RISC-V has not: there is no guest `port`.
 
-Source: RISC-V ISA manual, volumes I and II, 20240411; RISC-V PLIC specification 1.0.0.
+Source: RISC-V ISA manual, volumes I and II, 20240411, for paging "Sv39: Page-Based 39-bit Virtual
+Memory System"; RISC-V PLIC specification 1.0.0.
 """
 
+from virtlab.isa import encoding as e
 from virtlab.isa.assembler import assemble
 from virtlab.isa.disassembler import disassemble
 from virtlab.machine.state import RAM_BASE
-from virtlab.platforms.kvm.guest_program import CODE, TABLE, GuestProgram
+from virtlab.platforms.kvm.guest_program import CODE, DEVICE, TABLE, GuestProgram
+
+PAGE_TABLE = 0x4000  # in the guest's memory
 
 HALT = """
 _start: li   a0, 40
@@ -145,17 +150,31 @@ wait:   lhu  t4, 0(t2)           # until two bytes are as wanted
 """
 
 
-def supervisor(vcpu, memory) -> None:
+def bare(vcpu, memory) -> None:
     """S-mode, at CODE, without paging."""
+    _start(vcpu, 0)
+
+
+def paged(vcpu, memory) -> None:
+    """S-mode, at CODE; a page table of two leaves of 1 GiB each at PAGE_TABLE."""
+    data = e.PTE_V | e.PTE_R | e.PTE_W | e.PTE_A | e.PTE_D
+    for address, bits in ((DEVICE, data), (RAM_BASE, data | e.PTE_X)):
+        gib = address >> 30
+        entry = gib << (30 - e.PAGE_SHIFT) << e.PTE_PPN_SHIFT | bits
+        memory.write(PAGE_TABLE + 8 * gib, entry.to_bytes(8, "little"))
+    _start(vcpu, e.ATP_SV39 << e.ATP_MODE_SHIFT | (RAM_BASE + PAGE_TABLE) >> e.PAGE_SHIFT)
+
+
+def _start(vcpu, satp: int) -> None:
     sregs = vcpu.get_sregs()
-    sregs.satp = sregs.sstatus = sregs.sie = 0
+    sregs.satp, sregs.sstatus, sregs.sie = satp, 0, 0
     vcpu.set_sregs(sregs)
     regs = vcpu.get_regs()
     regs.pc = RAM_BASE + CODE
     vcpu.set_regs(regs)
 
 
-def _guest(name: str, text: str, **places) -> GuestProgram:
+def _guest(name: str, text: str, prepare, **places) -> GuestProgram:
     program = assemble(text, base=RAM_BASE + CODE)
     code, at, lines = bytes(program.data), 0, []
     while at < len(code):
@@ -164,20 +183,20 @@ def _guest(name: str, text: str, **places) -> GuestProgram:
         said = disassemble(word, program.base + at)
         lines.append(f"{program.base + at:08x}  {word:0{2 * n_bytes}x}  {said}")
         at += n_bytes
-    return GuestProgram(name, "\n".join(lines), code, "a0", supervisor, **places)
+    return GuestProgram(name, "\n".join(lines), code, "a0", prepare, **places)
 
 
 GUESTS = {
     guest.name: guest
     for guest in (
-        _guest("halt", HALT),
-        _guest("mmio", MMIO),
-        _guest("dirty", DIRTY),
-        _guest("fault", FAULT),
-        _guest("hypercall", HYPERCALL),
-        _guest("odd", ODD),
-        _guest("interrupt", INTERRUPT, irq=10),
-        _guest("storm", STORM, arguments=("s0", "s1")),
-        _guest("player", PLAYER),
+        _guest("halt", HALT, bare),
+        _guest("mmio", MMIO, paged),
+        _guest("dirty", DIRTY, bare),
+        _guest("fault", FAULT, bare),
+        _guest("hypercall", HYPERCALL, bare),
+        _guest("odd", ODD, paged),
+        _guest("interrupt", INTERRUPT, bare, irq=10),
+        _guest("storm", STORM, paged, arguments=("s0", "s1")),
+        _guest("player", PLAYER, paged),
     )
 }
