@@ -36,7 +36,7 @@ if _collecting:
 
 PACKAGE = Path(__file__).parent
 # Packages with compiled functions, the lowest first.
-COMPILED = ("isa", "machine", "hypervisors", "cost", "published", "kernels")
+COMPILED = ("isa", "machine", "hypervisors", "cost", "published", "platforms", "kernels")
 
 
 def source_hash(package: str = COMPILED[-1]) -> str:

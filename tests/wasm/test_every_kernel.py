@@ -10,6 +10,7 @@ import pkgutil
 
 import feed_boxes
 import feed_published
+import feed_vsphere
 import numpy as np
 import pytest
 from drawing import assert_same, numbers, placed, seen
@@ -391,7 +392,7 @@ KNOWN = {
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),
 }
-KNOWN |= feed_published.KNOWN | feed_boxes.KNOWN
+KNOWN |= feed_published.KNOWN | feed_boxes.KNOWN | feed_vsphere.KNOWN
 
 
 def compiled_functions() -> set[str]:

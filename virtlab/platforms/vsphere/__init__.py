@@ -1,0 +1,13 @@
+"""How does vSphere run a thousand hosts as one? Its schedulers, its cluster services, a simulation.
+
+    cpu          who gets how many MHz: shares, reservations, limits in trees of resource pools
+    memory       overcommitted memory: idle tax, page sharing, balloon, compression, swap
+    hosted       a packet's way out of Workstation, beside ESX's
+    vmotion      a migration round by round
+    drs          where a virtual machine starts and when it moves, and why
+    ha           slots, failover capacity, restarts, isolation
+    inventory    vSphere's objects, operations on them, tasks, events, alarms
+    cluster      all of it together, in steps of five minutes
+
+Compiled code works on the arrays of `state`. Numbers are MHz and MB, as in vSphere's interface.
+"""
