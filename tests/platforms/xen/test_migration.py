@@ -69,6 +69,9 @@ def test_a_quiet_domain_needs_one_round_and_hardly_stops(kind):
     assert here.free_pages == here.total_pages - 1024
     assert_sound(here)
     assert_sound(there)
+    for xen in (here, there):
+        with pytest.raises(ValueError, match="what is known begins at step"):
+            xen.goto(0)
 
 
 @pytest.mark.parametrize("kind", ["pv", "hvm"])

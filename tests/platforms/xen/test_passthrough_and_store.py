@@ -96,6 +96,16 @@ def test_without_the_iommu_a_device_writes_over_anybody():
     assert xen.dma_faults == []
 
 
+def test_the_iommu_may_be_switched_while_the_machine_runs():
+    xen = machine(disks=[POISON * 16])
+    domain = started(xen, "hog")
+    xen.control.assign(domain.number, 0)
+    address = RAM_BASE + xen.domains[0].base + (100 << 12)
+    for on, status in ((True, BAD_DMA), (False, DONE), (True, BAD_DMA)):
+        xen.switch_iommu(on)
+        assert dma(xen, domain, address) == status
+
+
 def test_where_there_is_no_memory_the_bus_says_so():
     for iommu in (False, True):
         xen = machine(disks=[DISK], iommu=iommu)

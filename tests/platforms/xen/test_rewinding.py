@@ -118,3 +118,11 @@ def test_rings_and_programs_go_back_too():
     assert bytes(driver.images["disk"]) == DISK
     assert driver.served["block"] == 0
     assert_sound(xen)
+
+
+def test_without_a_record_there_is_no_way_back():
+    xen = machine(record=False)
+    started(xen, "hog")
+    xen.run(50)
+    with pytest.raises(ValueError, match="what is known begins at step 500,000"):
+        xen.goto(10)

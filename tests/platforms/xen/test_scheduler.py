@@ -14,7 +14,7 @@ TEN_SECONDS = 10_000
     "weights", [(256, 256), (512, 256), (512, 256, 128), (100, 300, 700, 900), (1000, 10)], ids=str
 )
 def test_shares_follow_the_weights(weights):
-    xen = machine()
+    xen = machine(record=False)
     kinds = ("hog", "hvm_hog", "hog", "hvm_hog")
     hogs = [started(xen, k, weight=w) for k, w in zip(kinds, weights, strict=False)]
     assert xen.run(TEN_SECONDS) == "time"
@@ -29,7 +29,7 @@ def test_shares_follow_the_weights(weights):
 
 
 def test_a_cap_holds_and_others_get_what_is_left():
-    xen = machine()
+    xen = machine(record=False)
     capped, other = started(xen, "hog", cap=20), started(xen, "hog")
     xen.run(TEN_SECONDS)
     assert capped.credit.run_steps / xen.now == pytest.approx(0.20, rel=0.02)
@@ -39,7 +39,7 @@ def test_a_cap_holds_and_others_get_what_is_left():
 
 @pytest.mark.parametrize("cap", [5, 25, 50, 90])
 def test_a_capped_domain_that_is_alone_leaves_the_hart_idle(cap):
-    xen = machine()
+    xen = machine(record=False)
     domain = started(xen, "hog", cap=cap)
     xen.run(TEN_SECONDS)
     assert domain.credit.run_steps / xen.now == pytest.approx(cap / 100, rel=0.02)
@@ -47,7 +47,7 @@ def test_a_capped_domain_that_is_alone_leaves_the_hart_idle(cap):
 
 
 def test_every_step_is_somebodys():
-    xen = machine()
+    xen = machine(record=False)
     for weight in (100, 200):
         started(xen, "hog", weight=weight)
     xen.run(500)
@@ -57,7 +57,7 @@ def test_every_step_is_somebodys():
 
 
 def test_weight_and_cap_may_change_while_it_runs():
-    xen = machine()
+    xen = machine(record=False)
     a, b = started(xen, "hog"), started(xen, "hog")
     xen.run(3000)
     xen.control.schedule(a.number, weight=768)

@@ -14,10 +14,13 @@ runs until then, or until it waits, calls something that wakes a more urgent one
 Time is the machine's and the same for all: each step is one of the domain that has the hart, or of
 nobody. A domain sees the steps that it did not get as time slept through.
 
-Everything follows from the start and from what is done from outside, which a journal notes; so
-`goto` reaches any earlier time by a snapshot and a replay.
+Everything follows from the start and from what is done from outside. A journal notes the latter:
+runs, what is typed, calls by `control` and `call`. So `goto` reaches any earlier time by a snapshot
+and a replay. What is changed otherwise (`write`, a program's attributes) a replay does not know; a
+`snapshot` has it.
 
-# Model: the hypervisor's own work takes no time of the hart.
+# Model: the hypervisor's own work takes no time of the hart. When Domain0 ends the others go on; a
+real machine would reboot.
 
 Sources: P. Barham et al., "Xen and the Art of Virtualization", SOSP 2003; D. Chisnall, "The
 Definitive Guide to the Xen Hypervisor", 2007.
@@ -80,6 +83,7 @@ class Xen:
     steps_per_tick : int, instructions to a tick of the 10 MHz clock
     iommu : bool, whether it is on
     disks : contents of disks that can be assigned to domains
+    record : bool, keep snapshots, so that `goto` can reach any earlier step
 
     Raises
     ------
@@ -111,6 +115,7 @@ class Xen:
         steps_per_tick=100,
         iommu=True,
         disks=(),
+        record=True,
     ):
         self.ram_bytes = parse_ram(ram)
         self.steps_per_tick = arguments.whole(steps_per_tick, "steps_per_tick")
@@ -133,6 +138,7 @@ class Xen:
         self.control = control.Control(self)
         self._journal: list[tuple] = []
         self._replaying = False
+        self._record = bool(record)
         if domain0 not in self.kernels:
             names = ", ".join(self.kernels)
             raise ValueError(
@@ -471,6 +477,11 @@ class Xen:
         self.machines[number].type(text)
         self.wake(self.domains[number])
 
+    def switch_iommu(self, on: bool) -> None:
+        """Switch the IOMMU on or off."""
+        self._note("switch_iommu", on)
+        self.iommu = bool(on)
+
     def console(self, number: int) -> str:
         """What a domain has printed."""
         return self.machines[number].console
@@ -591,7 +602,7 @@ class Xen:
             self._journal.append((self.now, name, *what))
 
     def _keep(self) -> None:
-        if self._snapshots[-1].now < self.now and not self._replaying:
+        if self._record and self._snapshots[-1].now < self.now and not self._replaying:
             self._snapshots.append(saved.take(self, len(self._journal), self._snapshots[-1]))
             if len(self._snapshots) > 32:
                 self._snapshots = self._snapshots[:16:2] + self._snapshots[16:]
@@ -607,6 +618,11 @@ class Xen:
         at = bisect_right(self._snapshots, snapshot.now, key=lambda s: s.now)
         self._snapshots = self._snapshots[: max(at, 1)]
 
+    def forget_past(self) -> None:
+        """What is known begins now: something has happened that no replay could repeat."""
+        self._journal.clear()
+        self._snapshots = [saved.take(self)]
+
     def goto(self, step: int) -> None:
         """Go back to step `step` of the machine: a snapshot, and a replay of what was done since.
 
@@ -616,6 +632,9 @@ class Xen:
         step = arguments.count(step, "step")
         if step > self.now:
             raise ValueError(f"step {step:,} is ahead of {self.now:,}; accepted are earlier ones.")
+        if step < self._snapshots[0].now or not self._record:
+            first = self._snapshots[0].now if self._record else self.now
+            raise ValueError(f"cannot go to step {step:,}: what is known begins at step {first:,}.")
         at = bisect_right(self._snapshots, step, key=lambda s: s.now) - 1
         snapshot, journal = self._snapshots[at], list(self._journal)
         saved.restore(self, snapshot)

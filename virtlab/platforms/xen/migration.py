@@ -16,7 +16,8 @@ anew, as in Xen. A domain that has mapped pages of others or has a device of its
 # Model: sending takes time of the network and none of the hart. The disk is shared storage; it goes
 over with the vcpu. A PV domain keeps its machine addresses, because they are in its page tables and
 in its registers: its place must be free on the other machine. Xen has the guest translate them at a
-moment that it chooses; an HVM domain may come to any place.
+moment that it chooses; an HVM domain may come to any place. Neither machine can go back to a time
+before the move.
 
 Source: C. Clark et al., "Live Migration of Virtual Machines", NSDI 2005, sections 3 and 5.
 """
@@ -115,6 +116,8 @@ class Migration:
         self.downtime_ms: float | None = None
         self.new_number: int | None = None
         self._machine = self._reserve()
+        for machine in (xen, to):
+            machine.forget_past()
         dirty_log.start(xen, self.domain)
         self._left = self._present()
 
@@ -265,6 +268,8 @@ class Migration:
         to.store.write(0, f"/local/domain/{domain.number}/name", old.name.encode())
         to.runs_again(domain)
         control.destroy(self.xen, self.number)
+        for machine in (self.xen, self.to):
+            machine.forget_past()
         self.new_number = domain.number
         return domain.number
 
