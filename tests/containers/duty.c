@@ -6,12 +6,12 @@
 
 int main(int argc, char **argv)
 {
-    long percent = argument(argc, argv, 1, 100);
+    long busy_ms = argument(argc, argv, 1, 100) * PERIOD_MS / 100;
 
     for (;;) {
-        for (long n = percent * PERIOD_MS / 100 * (STEPS_PER_MS / 2); n > 0; n--)
-            __asm__ volatile("");  // two instructions a round
-        if (percent < 100)
-            sleep(PERIOD_MS - percent * PERIOD_MS / 100);
+        long rounds = busy_ms * STEPS_PER_MS / 2;
+        __asm__ volatile("1: addi %0, %0, -1\n bnez %0, 1b" : "+r"(rounds));
+        if (busy_ms < PERIOD_MS)
+            sleep(PERIOD_MS - busy_ms);
     }
 }

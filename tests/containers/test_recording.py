@@ -31,6 +31,7 @@ from virtlab.machine import Machine
 COMMAND = (
     "box -name web -memory 512 compute 3000 & box -name db sh -c 'ls; cat readme | wc; ps' ; wait"
 )
+A_SLICE = 10_500_000  # ns; the kernel counts when it chooses who is next
 
 
 def machine(command: str = COMMAND, **settings) -> Machine:
@@ -72,6 +73,23 @@ def test_nothing_is_lost_between_two_entries(recorded):
         for one, other in zip(recording.turns, recording.turns[1:], strict=False)
     )
     assert recording.end == round(ran.seconds * 1e9)
+
+
+def test_time_on_the_hart_is_what_the_kernel_counts():
+    each = "compute 900000 128"
+    ran = machine(f"box -name web {each} & box -name db -cpu 200 {each} & {each}")
+    recording = record(ran, 60_000_000)
+    ends = [*(turn.time for turn in recording.turns[1:]), recording.end]
+    own = {box.number: 100 * box.run_ticks for box in pith.boxes(ran)}
+    assert len(own) == 3
+    for number in own.keys() - {HOST}:
+        spent = [
+            end - turn.time
+            for turn, end in zip(recording.turns, ends, strict=True)
+            if turn.box == number
+        ]
+        assert len(spent) >= 2
+        assert sum(spent) == pytest.approx(own[number], abs=A_SLICE)
 
 
 def test_time_in_which_nobody_could_run_is_nobodys():

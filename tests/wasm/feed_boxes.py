@@ -65,11 +65,11 @@ def feed_cpu_shares(rng):
     n, periods = cpu_shares.N_BOXES, cpu_shares.N_PERIODS
     weights = rng.integers(1, 10**4, n)
     quotas, demands = rng.integers(0, 2, n) * rng.integers(1, 101, n), rng.integers(0, 101, n)
-    state = (zeros(n) for _ in range(9))
+    state = zeros(n), zeros(n), zeros(n), zeros(cpu_shares.N_STATE, n)
     lines = (np.zeros(periods) for _ in range(n))
     return (
         *(i64(one) for one in (*weights, *quotas, *demands)),
-        *(*state, zeros(n), zeros(n, periods), np.zeros(n), *lines, zeros(n), np.zeros(1)),
+        *(*state, zeros(n, periods), np.zeros(n), *lines, zeros(n), np.zeros(1)),
     )
 
 
@@ -77,8 +77,8 @@ KNOWN = {
     "virtlab.kernels.cpu_shares:cpu_shares": (
         ", ".join(
             ["int64"] * 9
-            + ["int64[:]"] * 10
-            + ["int64[:, :]"]
+            + ["int64[:]"] * 3
+            + ["int64[:, :]"] * 2
             + ["float64[:]"] * 4
             + ["int64[:]", "float64[:]"]
         ),

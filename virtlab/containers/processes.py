@@ -18,7 +18,7 @@ STATES = ("free", "new", "ready", "running", "waiting", "ended")
 
 # struct process in guests/pith/kernel/kernel.h: what is read of it, and where.
 PROCESS = struct.Struct("<Iii4xQ")  # state, number, number inside, box
-NAME_AT, NAME_BYTES, PROCESS_BYTES = 236, 28, 264
+NAME_AT, NAME_BYTES, PROCESS_BYTES = 244, 28, 272
 PORT = struct.Struct("<16xQQQ")  # struct pipe: whose network, number, the next port
 POINTER = struct.Struct("<Q")
 

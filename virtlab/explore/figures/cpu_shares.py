@@ -13,8 +13,6 @@ from virtlab.explore.template import Repeat, braced
 from virtlab.kernels import cpu_shares as kernel
 
 WEIGHTS = (1, 10, 25, 50, 100, 150, 200, 300, 400, 800, 1_000, 10_000)
-MOST_WEIGHT = 10_000
-STATE = ("weights", "quotas", "demands", "wants", "left", "wakes", "used", "used_up", "weighted")
 
 
 def cpu_shares(
@@ -57,7 +55,8 @@ def cpu_shares(
             ),
         ],
         outputs={
-            **dict.fromkeys((*STATE, "ran", "throttled"), ("int64", boxes)),
+            **dict.fromkeys(("weights", "quotas", "demands", "throttled"), ("int64", boxes)),
+            "state": ("int64", (kernel.N_STATE, *boxes)),
             "ran_in": ("int64", (*boxes, *periods)),
             "shares": ("float64", boxes),
             **dict.fromkeys(lines, ("float64", periods)),
@@ -104,7 +103,7 @@ def cpu_shares(
 
 def _weight(number: int, name: str, weight: int) -> Choice:
     """A slider through round weights, and the given one."""
-    if not 1 <= weight <= MOST_WEIGHT:
-        raise ValueError(f"weight {weight} of {name}; accepted are 1 to {MOST_WEIGHT}")
+    if not 1 <= weight <= kernel.MAX_WEIGHT:
+        raise ValueError(f"weight {weight} of {name}; accepted are 1 to {kernel.MAX_WEIGHT}")
     options = {f"{value:,}": value for value in sorted({*WEIGHTS, weight})}
     return Choice(f"weight_{number}", f"weight of {name}", options, weight, slider=True)
