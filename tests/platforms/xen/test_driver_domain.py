@@ -398,3 +398,140 @@ def test_domains_exchange_packets_through_the_bridge(with_driver):
     assert len(b.received()) == 2
     assert xen.domains[0].program.dropped == 3
     assert_sound(xen)
+
+
+# A driver domain in assembly: looks every 0.1 ms whether domain 1 has offered port 1 and granted
+# its ring as reference 1; then serves reads of one sector from the 16 sectors at 0x8031_0000.
+ASSEMBLY_BACK = """
+        lla     a0, upcall
+        li      a7, 1
+        ecall
+retry:  rdtime  a0
+        addi    a0, a0, 1000
+        li      a7, 4
+        ecall
+sleep:  li      a7, 5
+        ecall
+        j       sleep
+        .balign 4
+upcall: li      t0, 0x80000000
+        addi    t1, t0, 0x108
+        amoswap.d t2, zero, (t1)
+        addi    t1, t0, 0x180
+        amoswap.d t2, zero, (t1)
+        addi    t1, t0, 0x480
+        amoswap.d t2, zero, (t1)
+        bnez    s0, serve
+        li      a7, 33
+        li      a0, 1
+        li      a1, 1
+        li      a2, 1
+        li      a3, 0
+        ecall                           # GRANT MAP of the ring
+        bltz    a0, retry
+        mv      s8, a0
+        li      a7, 32
+        li      a0, 1
+        li      a1, 1
+        li      a2, 1
+        ecall                           # EVENT BIND_INTERDOMAIN
+        mv      s1, a0
+        mv      s0, s8
+        li      a7, 32
+        li      a0, 3
+        mv      a1, s1
+        ecall                           # it is connected
+serve:  lw      t0, 0(s0)               # req_prod
+        beq     t0, s2, finish
+        fence
+        andi    t1, s2, 31              # its place
+        li      t2, 112
+        mul     t1, t1, t2
+        add     s9, t1, s0
+        ld      s3, 72(s9)              # number, sector and reference, each read once
+        ld      s4, 80(s9)
+        lwu     s5, 88(s9)
+        li      s6, -1
+        li      t0, 16
+        bgeu    s4, t0, answer
+        li      a7, 33
+        li      a0, 1
+        li      a1, 1
+        mv      a2, s5
+        li      a3, 0
+        ecall                           # GRANT MAP of the data
+        bltz    a0, answer
+        mv      s7, a0
+        li      t0, 0x80310000
+        slli    t1, s4, 9
+        add     t0, t0, t1
+        mv      t2, s7
+        addi    t3, t0, 512
+copy:   ld      t4, 0(t0)
+        sd      t4, 0(t2)
+        addi    t0, t0, 8
+        addi    t2, t2, 8
+        bltu    t0, t3, copy
+        li      a7, 33
+        li      a0, 2
+        mv      a1, s7
+        ecall                           # GRANT UNMAP
+        li      s6, 0
+answer: sd      s3, 64(s9)
+        sb      zero, 72(s9)
+        sh      s6, 74(s9)
+        addi    s2, s2, 1
+        lw      t2, 8(s0)               # rsp_prod before
+        fence
+        sw      s2, 8(s0)
+        lw      t3, 12(s0)              # rsp_event
+        sub     t4, s2, t3
+        sub     t5, s2, t2
+        bgeu    t4, t5, serve           # it is not among the new ones
+        li      a7, 32
+        li      a0, 3
+        mv      a1, s1
+        ecall                           # EVENT SEND
+        addi    s10, s10, 1
+        j       serve
+finish: addi    t0, s2, 1
+        sw      t0, 4(s0)               # req_event, and look once more
+        fence
+        lw      t0, 0(s0)
+        bne     t0, s2, serve
+        j       sleep
+"""
+
+
+def test_both_ends_in_assembly_and_no_python_between_them():
+    kernels = {"back": pv(ASSEMBLY_BACK), "front": pv(ASSEMBLY_FRONT)}
+    xen = machine(kernels=kernels, domain0="back")
+    xen.write(xen.domains[0], 0x8031_0000, DISK[:8192])
+    domain = started(xen, "front")
+    hog = started(xen, "hog")
+    xen.run(50)
+    vm, driver = xen.machines[domain.number], xen.machines[0]
+    words = [struct.unpack_from("<Q", DISK, 512 * sector)[0] for sector in (3, 5)]
+    assert (vm.registers.s6, vm.registers.s5) == tuple(words)
+    assert (driver.registers.s2, driver.registers.s10) == (2, 2)
+    assert xen.domains[0].counts["grants_mapped"] == 3
+    assert xen.domains[0].counts["grants_unmapped"] == 2
+    assert hog.credit.run_steps > 0.95 * xen.now
+    assert_sound(xen)
+
+
+def test_a_driver_domain_in_assembly_answers_what_is_wrong_with_an_error():
+    xen = machine(kernels={"back": pv(ASSEMBLY_BACK)}, domain0="back")
+    xen.write(xen.domains[0], 0x8031_0000, DISK[:8192])
+    front = FrontEnd(xen, started(xen, "python"))
+    front.data(0)
+    xen.run(5)
+    for sector, reference in ((3, 100), (16, 100), (1 << 63, 100), (3, 101), (3, 1 << 31)):
+        front.request(abi.BLOCK_READ, sector, sector, (reference, 0, 0))
+    front.push()
+    assert [status for _, _, status in front.answers()] == [0, -1, -1, -1, -1]
+    assert front.data(0).read(0, 512) == DISK[1536:2048]
+    xen.control.destroy(front.domain.number)  # it has the ring mapped, and never looks
+    xen.run(5)
+    assert xen.control.info(front.domain.number).state.endswith("sd")
+    assert_sound(xen)

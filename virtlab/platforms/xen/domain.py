@@ -168,7 +168,10 @@ class OnXen:
         self._paused = False
         stop = self.run(end - now)
         self.last_stop = stop.reason
-        return self.steps + int(self._hart.idle_steps) - now
+        taken = self.steps + int(self._hart.idle_steps) - now
+        if taken > end - now:
+            raise ModelError(f"domain {self.number}: it has slept on the hart, at {stop}")
+        return taken
 
     def _ask(self, handler) -> int:
         if handler.__self__ is self:

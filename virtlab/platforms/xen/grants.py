@@ -13,8 +13,9 @@ mapped can neither become a page table nor be given back to the machine, and a d
 destroyed stays "dying" until the last of its pages has been unmapped. When a domain that has mapped
 pages of others is destroyed, its mappings go with it.
 
-# Model: the window has 512 places; in Xen a domain may map a page anywhere. Transfer of whole pages
-is left out, as Xen has given it up.
+# Model: a page from which its owner executes while another writes to it may show the owner old
+instructions, as on hardware without FENCE.I. The window has 512 places; in Xen a domain may map a
+page anywhere. Transfer of whole pages is left out, as Xen has given it up.
 
 Source: Xen, xen/include/public/grant_table.h (version 1) and xen/common/grant_table.c; K. Fraser et
 al., "Safe Hardware Access with the Xen Virtual Machine Monitor", OASIS 2004, section on grants.

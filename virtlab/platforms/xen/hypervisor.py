@@ -68,6 +68,10 @@ Turn = namedtuple("Turn", "number first last")
 Turn.__doc__ = """A turn on the hart: domain `number` (None: nobody) from step `first` to `last`."""
 
 
+Call = namedtuple("Call", "step domain call op result")
+Call.__doc__ = """A call of a domain: at which step, whose, which (see abi.py), and the answer."""
+
+
 class Xen:
     """A machine with a Xen-like hypervisor.
 
@@ -77,7 +81,7 @@ class Xen:
     kernels : dict of name and Kernel; pith_pv and pith are there too
     domain0 : name of Domain0's kernel, and `domain0_ram` its memory
     steps_per_tick : int, instructions to a tick of the 10 MHz clock
-    iommu : bool
+    iommu : bool, whether it is on
     disks : contents of disks that can be assigned to domains
     record : bool, keep snapshots, so that `goto` can reach any earlier step
 
@@ -390,7 +394,7 @@ class Xen:
             domain.count("refused")
             name = abi.CALLS.get(call, "UNKNOWN")
             self.refused[name] = self.refused.get(name, 0) + 1
-        self.events.append((self._time_in_turn(domain), number, call, words[0], result))
+        self.events.append(Call(self._time_in_turn(domain), number, call, words[0], result))
         del self.events[:-MOST_EVENTS]
         return result
 
@@ -425,13 +429,18 @@ class Xen:
         return 0
 
     def _sched(self, domain: Domain, op: int, reason: int) -> int:
+        runs = domain.number == self.scheduler.current
         if op == abi.YIELD:
-            self._end_turn()
-            self.scheduler.give_up()
+            if runs:
+                self._end_turn()
+                self.scheduler.give_up()
             return 0
         if op == abi.BLOCK:
             if domain.kind != "python":
                 self.machines[domain.number].block()
+                if not runs:
+                    domain.blocked = True
+                    self.scheduler.remove(domain)
             return 0
         if op == abi.SHUTDOWN:
             self._end(domain, f"shut down ({reason})")
@@ -530,7 +539,10 @@ class Xen:
         return "time"
 
     def _parked(self) -> bool:
-        return any(domain.credit.parked for domain in self.domains.values())
+        return any(
+            domain.credit.parked and not (domain.ended or domain.paused or domain.blocked)
+            for domain in self.domains.values()
+        )
 
     def _wake_due(self) -> int | None:
         """Wake whom a timer wakes now; the step at which the next one does, None if none will."""

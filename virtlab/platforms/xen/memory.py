@@ -7,6 +7,8 @@ them again (INCREASE), which succeeds while there are frames left and the maximu
 A page that is given back is wiped. It must not be in use: as a page table or a writable page of a
 PV kernel, as the shared page or the grant table, or mapped by another domain.
 
+# Model: a page that is not there can still be the target of an HVM domain's own virtual disk.
+
 Source: C. Waldspurger, "Memory Resource Management in VMware ESX Server", OSDI 2002, section
 "Ballooning"; Xen, xen/include/public/memory.h, XENMEM_decrease_reservation and
 XENMEM_populate_physmap.

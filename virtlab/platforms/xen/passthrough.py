@@ -37,6 +37,7 @@ READ_DISK, WRITE_DISK = 1, 2
 DONE, BAD_REQUEST, BAD_DMA = range(3)
 SECTOR_BYTES = 512
 MOST_BYTES = 4096
+MOST_FAULTS = 1024  # are remembered
 
 
 @dataclass
@@ -148,6 +149,7 @@ def dma_pieces(xen, owner: Domain, device: int, address: int, n_bytes: int, writ
             offset = None  # there is no memory: the bus answers with an error
         if offset is None:
             xen.dma_faults.append(DmaFault(device, owner.number, address, writing))
+            del xen.dma_faults[:-MOST_FAULTS]
             return None
         pieces.append((offset, length))
         address, n_bytes = address + length, n_bytes - length
