@@ -1,7 +1,6 @@
 """The same requests by every path leave the same device behind, on both implementations."""
 
 import random
-from collections import namedtuple
 
 import pytest
 
@@ -9,70 +8,38 @@ from virtlab.platforms.kvm.api import KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO
 from virtlab.platforms.kvm.guest_program import MEMORY_BYTES
 from virtlab.platforms.kvm.user_space import e1000, virtio
 from virtlab.platforms.kvm.user_space.board import Board, InterruptLine
-from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES, Disk
-from virtlab.platforms.kvm.user_space.drivers import (
-    PLACES,
-    DiskDriver,
-    E1000Driver,
-    VirtioBlkDriver,
-    VirtioNetDriver,
-)
+from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES
+from virtlab.platforms.kvm.user_space.drivers import PLACES
 from virtlab.platforms.kvm.user_space.e1000 import E1000
-from virtlab.platforms.kvm.user_space.player import Player, load, store
+from virtlab.platforms.kvm.user_space.io_paths import (
+    BASE,
+    PATHS,
+    IoPath,
+    exits_for_frames,
+    exits_for_sectors,
+)
+from virtlab.platforms.kvm.user_space.player import load, store
 from virtlab.platforms.kvm.user_space.uart import Uart
 from virtlab.platforms.kvm.user_space.vhost import IrqFdLine, Vhost
-from virtlab.platforms.kvm.user_space.virtio_blk import VirtioBlk
-from virtlab.platforms.kvm.user_space.virtio_net import VirtioNet
 from virtlab.platforms.kvm.user_space.wire import Wire
 
-BASE = 0x1000_1000
 N_SECTORS = 16
 N_SEQUENCES = 100
-
-Path = namedtuple("Path", "driver device board line vcpu wire contents player kvm vm")
 
 
 @pytest.fixture
 def path(machine):
-    """Makes a path to a device: path("virtio-blk", vhost=True)."""
+    """Makes a path to a device: path("disk", "virtio")."""
     opened = []
 
-    def make(kind, vhost=False):
-        kvm = machine.Kvm()
-        opened.append(kvm)
-        vm = kvm.create_vm()
-        memory = kvm.user_memory(MEMORY_BYTES)
-        vm.set_user_memory_region(0, machine.RAM_BASE, memory)
-        vcpu = vm.create_vcpu()
-        board, line, wire = Board(vcpu), InterruptLine(), Wire()
-        contents = bytearray(random.Random(7).randbytes(N_SECTORS * SECTOR_BYTES))
-        player = Player(machine, vcpu, memory, board)
-        device = {
-            "disk": lambda: Disk(contents, line),
-            "virtio-blk": lambda: VirtioBlk(vm, contents, line),
-            "e1000": lambda: E1000(vm, wire, line),
-            "virtio-net": lambda: VirtioNet(vm, wire, line),
-        }[kind]()
-        board.add(BASE, device)
-        if vhost:
-            back_end = Vhost(kvm, vm, device, BASE)
-            opened.insert(0, back_end)
-        driver = {
-            "disk": DiskDriver,
-            "virtio-blk": VirtioBlkDriver,
-            "e1000": E1000Driver,
-            "virtio-net": VirtioNetDriver,
-        }[kind](player, BASE)
-        board.exits.clear()
-        return Path(driver, device, board, line, vcpu, wire, contents, player, kvm, vm)
+    def make(kind, by):
+        contents = random.Random(7).randbytes(N_SECTORS * SECTOR_BYTES)
+        opened.append(IoPath(machine, kind, by, contents))
+        return opened[-1]
 
     yield make
     for one in opened:
         one.close()
-
-
-DISKS = [("disk", False), ("virtio-blk", False), ("virtio-blk", True)]
-CARDS = [("e1000", False), ("virtio-net", False), ("virtio-net", True)]
 
 
 def disk_sequence(seed):
@@ -113,7 +80,7 @@ def model_disk(contents, sequence) -> list:
 
 
 def test_random_disk_requests_end_alike_by_every_path(path):
-    paths = [path(kind, vhost) for kind, vhost in DISKS]
+    paths = [path("disk", by) for by in PATHS]
     expected = bytearray(paths[0].contents)
     n_flushes = 0
     for seed in range(N_SEQUENCES):
@@ -127,7 +94,7 @@ def test_random_disk_requests_end_alike_by_every_path(path):
 
 
 def test_random_frames_end_alike_by_every_path(path):
-    paths = [path(kind, vhost) for kind, vhost in CARDS]
+    paths = [path("network", by) for by in PATHS]
     sent: list[bytes] = []
     for seed in range(N_SEQUENCES):
         chance = random.Random(seed)
@@ -142,43 +109,43 @@ def test_random_frames_end_alike_by_every_path(path):
             assert one.wire.sent == sent, (seed, one.device)
 
 
-def exits_of(made, act) -> int:
-    """Exits to the program that an action took."""
-    before = sum(made.board.exits.values())
-    act(made.driver)
-    return sum(made.board.exits.values()) - before
+def test_exits_for_sectors_come_out_of_the_protocol(machine):
+    emulated, virtio_, vhost = exits_for_sectors(machine, 3)
+    # Seven registers and 256 words; a doorbell and two accesses at the interrupt.
+    assert (emulated.to_program, emulated.in_kernel) == (3 * (7 + SECTOR_BYTES // 2), 0)
+    assert (virtio_.to_program, virtio_.in_kernel) == (3 * 3, 0)
+    assert (vhost.to_program, vhost.in_kernel) == (3 * 2, 3)
+    assert [one.per_request for one in (emulated, virtio_, vhost)] == [263, 3, 3]
+    assert {one.n_interrupts for one in (emulated, virtio_, vhost)} == {3}
 
 
-def test_exits_for_a_sector_come_out_of_the_protocol(path):
-    def read(driver):
-        assert driver.read(3) is not None
+@pytest.mark.parametrize("burst", [1, 6, 15])
+def test_exits_for_frames_come_out_of_the_protocol(machine, burst):
+    emulated, virtio_, vhost = exits_for_frames(machine, burst, 2)
+    # A tail for each frame and five accesses at the interrupt; a doorbell and two.
+    assert (emulated.to_program, emulated.in_kernel) == (2 * (burst + 5), 0)
+    assert (virtio_.to_program, virtio_.in_kernel) == (2 * 3, 0)
+    assert (vhost.to_program, vhost.in_kernel) == (2 * 2, 2)
+    assert {one.n_interrupts for one in (emulated, virtio_, vhost)} == {2}
 
-    counts = [exits_of(path(kind, vhost), read) for kind, vhost in DISKS]
-    # Seven registers and 256 words; a doorbell and two accesses at the interrupt; those two alone.
-    assert counts == [7 + SECTOR_BYTES // 2, 3, 2]
 
-
-@pytest.mark.parametrize("n_frames", [1, 6, 15])
-def test_exits_for_frames_come_out_of_the_protocol(path, n_frames):
-    frames = [bytes([k]) * 60 for k in range(n_frames)]
-    counts = [
-        exits_of(path(kind, vhost), lambda driver: driver.send(frames)) for kind, vhost in CARDS
-    ]
-    # A tail for each frame and five accesses at the interrupt; a doorbell and two; two.
-    assert counts == [n_frames + 5, 3, 2]
+@pytest.mark.parametrize(("kind", "by"), [("tape", "virtio"), ("disk", "passthrough")])
+def test_other_paths_are_refused(machine, kind, by):
+    with pytest.raises(ValueError, match="accepted are disk and network"):
+        IoPath(machine, kind, by)
 
 
 def test_a_burst_raises_one_interrupt(path):
-    for kind, vhost in CARDS[:2]:
-        made = path(kind, vhost)
+    for by in PATHS:
+        made = path("network", by)
         made.driver.send([b"a" * 60, b"b" * 60, b"c" * 60])
         assert made.line.level == 0
         assert made.line.n_raised == 1
 
 
 def test_frames_wait_until_the_card_has_a_place(path):
-    for kind, vhost in CARDS:
-        made = path(kind, vhost)
+    for by in PATHS:
+        made = path("network", by)
         frames = [bytes([k]) * 64 for k in range(3 * PLACES)]
         for frame in frames:
             made.wire.deliver(frame)
@@ -191,18 +158,18 @@ def test_frames_wait_until_the_card_has_a_place(path):
 
 
 def test_a_vhost_that_is_closed_gives_the_doorbell_back(path):
-    made = path("virtio-blk")
+    made = path("disk", "virtio")
     back_end = Vhost(made.kvm, made.vm, made.device, BASE)
-    assert exits_of(made, lambda driver: driver.read(1)) == 2
+    assert made.exits_of(1, lambda driver: driver.read(1)).to_program == 2
     back_end.close()
-    assert exits_of(made, lambda driver: driver.read(1)) == 3
+    assert made.exits_of(1, lambda driver: driver.read(1)).to_program == 3
 
 
 @pytest.mark.parametrize("frames", [[], [b""], [b"x" * 4000], [b"x"] * PLACES])
 def test_a_burst_that_does_not_fit_is_refused(path, frames):
-    for kind in ("e1000", "virtio-net"):
+    for by in PATHS:
         with pytest.raises(ValueError, match="accepted are 1 to 15 frames"):
-            path(kind).driver.send(frames)
+            path("network", by).driver.send(frames)
 
 
 BROKEN = [
@@ -215,7 +182,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("n_bytes", "offset", "value"), BROKEN)
 def test_a_broken_ring_stops_the_device_until_it_is_reset(path, n_bytes, offset, value):
-    made = path("virtio-blk")
+    made = path("disk", "virtio")
     made.driver.read(0)  # leaves a chain of three descriptors behind
     ring = made.player.base + 0x1_0000
     status = BASE + virtio.DEVICE_STATUS
@@ -233,14 +200,14 @@ def test_a_broken_ring_stops_the_device_until_it_is_reset(path, n_bytes, offset,
 
 
 def test_registers_of_virtio_say_who_is_there(path):
-    made = path("virtio-blk")
+    made = path("disk", "virtio")
     registers = [virtio.MAGIC, virtio.VERSION, virtio.DEVICE_ID, virtio.CONFIG]
     values = made.player.play([load(4, BASE + register) for register in registers])
     assert values == [0x7472_6976, 2, 2, N_SECTORS]
 
 
 def test_the_disk_introduces_itself(path):
-    made = path("disk")
+    made = path("disk", "emulated")
     made.player.play([store(1, BASE + 7, 0xEC), load(1, BASE + 7)])
     words = made.player.play([load(2, BASE)] * 256)
     data = b"".join(word.to_bytes(2, "big") for word in words)
@@ -249,7 +216,7 @@ def test_the_disk_introduces_itself(path):
 
 
 def test_where_nobody_is_loads_give_ones(path):
-    made = path("disk")
+    made = path("disk", "emulated")
     values = made.player.play([load(n, 0x1006_0000) for n in (1, 2, 4, 8)])
     assert values == [(1 << 8 * n) - 1 for n in (1, 2, 4, 8)]
     assert made.board.exits["Nobody", "load"] == 4
@@ -291,13 +258,13 @@ def test_a_frame_on_the_wire_interrupts_the_guest(prepared, by_irqfd):
 
 
 def test_two_devices_cannot_have_one_address(path):
-    made = path("disk")
+    made = path("disk", "emulated")
     with pytest.raises(ValueError, match="Uart at 0x10001004: Disk is at 0x10001000"):
         made.board.add(BASE + 4, Uart())
 
 
 def test_a_serial_port_prints_and_reads(path):
-    made = path("disk")
+    made = path("disk", "emulated")
     uart, at = Uart(made.line), 0x1000_0000
     made.board.add(at, uart)
     made.player.play([store(1, at + 1, 1)] + [store(1, at, ord(letter)) for letter in "hello"])
@@ -311,7 +278,7 @@ def test_a_serial_port_prints_and_reads(path):
 
 
 def test_stores_that_wait_arrive_before_the_access_that_exits(path):
-    made = path("disk")
+    made = path("disk", "emulated")
     uart, at = Uart(), 0x1000_0000
     made.board.add(at, uart)
     made.vm.register_coalesced_mmio(at, 1)

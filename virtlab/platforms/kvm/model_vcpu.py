@@ -458,7 +458,10 @@ class Access:
 
     def __init__(self, processor: Processor, exit_):
         self._vcpu = processor.vcpu
-        decoded = int(decode(np.int64(processor.word_at(int(exit_.pc)))))
+        word = int(exit_.detail)
+        if int(exit_.reason) == ExitReason.GUEST_PAGE_FAULT:  # in RAM, and in no slot
+            word = processor.word_at(int(exit_.pc))
+        decoded = int(decode(np.int64(word)))
         number = decoded & 0xFF
         self._length = 2 if number >= op.COMPRESSED else 4
         number %= op.COMPRESSED

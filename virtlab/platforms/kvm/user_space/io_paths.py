@@ -1,0 +1,163 @@
+"""How does a request reach its device, and how many exits does that take? Whole paths to compare.
+
+    path          disk                             network card
+    emulated      Disk, register by register       E1000, a tail register for each frame
+    virtio        VirtioBlk, served by the         VirtioNet, likewise
+                  program at the doorbell's exit
+    vhost         VirtioBlk behind eventfds        VirtioNet behind eventfds
+
+Each is a machine of its own with a guest, a driver that the guest plays, and a device; the drivers
+of a column have one face. What the figures hold is what the device's protocol makes of a request:
+nothing here says how many exits there are.
+"""
+
+from dataclasses import dataclass
+
+from virtlab.platforms.kvm.guest_program import MEMORY_BYTES
+from virtlab.platforms.kvm.user_space.board import Board, InterruptLine
+from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES, Disk
+from virtlab.platforms.kvm.user_space.drivers import (
+    DiskDriver,
+    E1000Driver,
+    VirtioBlkDriver,
+    VirtioNetDriver,
+)
+from virtlab.platforms.kvm.user_space.e1000 import E1000
+from virtlab.platforms.kvm.user_space.player import Player
+from virtlab.platforms.kvm.user_space.vhost import Vhost
+from virtlab.platforms.kvm.user_space.virtio_blk import VirtioBlk
+from virtlab.platforms.kvm.user_space.virtio_net import VirtioNet
+from virtlab.platforms.kvm.user_space.wire import Wire
+
+PATHS = ("emulated", "virtio", "vhost")
+BASE = 0x1000_1000  # of the device
+FRAME_BYTES = 1514  # the longest that an Ethernet without jumbo frames has
+DRIVERS = {
+    Disk: DiskDriver,
+    VirtioBlk: VirtioBlkDriver,
+    E1000: E1000Driver,
+    VirtioNet: VirtioNetDriver,
+}
+
+
+@dataclass(frozen=True)
+class ExitsByPath:
+    """What `n_requests` came to by one path.
+
+    to_program : exits that a device in the program answered
+    in_kernel : doorbells that the kernel took
+    n_interrupts : times that the device raised its line
+    """
+
+    path: str
+    n_requests: int
+    to_program: int
+    in_kernel: int
+    n_interrupts: int
+
+    @property
+    def per_request(self) -> float:
+        """Exits for one request, wherever they were dealt with."""
+        return (self.to_program + self.in_kernel) / self.n_requests
+
+
+class IoPath:
+    """A guest with one device, by one path.
+
+    Parameters
+    ----------
+    machine : the module device or model
+    kind : "disk" or "network"
+    path : one of PATHS
+    contents : bytes of the disk; nothing for a network card
+
+    driver : read(sector), write(sector, data), flush(); send(frames), receive()
+    device, board, line, wire, player, vcpu, vm, kvm : the parts
+
+    Raises
+    ------
+    ValueError
+        there is no such kind or path
+    """
+
+    def __init__(self, machine, kind: str, path: str, contents: bytes = bytes(16 * SECTOR_BYTES)):
+        if kind not in ("disk", "network") or path not in PATHS:
+            raise ValueError(
+                f"{kind!r} by path {path!r}: accepted are disk and network, by {', '.join(PATHS)}."
+            )
+        self.path = path
+        self.kvm = machine.Kvm()
+        self.vm = self.kvm.create_vm()
+        memory = self.kvm.user_memory(MEMORY_BYTES)
+        self.vm.set_user_memory_region(0, machine.RAM_BASE, memory)
+        self.vcpu = self.vm.create_vcpu()
+        self.board, self.line, self.wire = Board(self.vcpu), InterruptLine(), Wire()
+        self.player = Player(machine, self.vcpu, memory, self.board)
+        self.contents = bytearray(contents)
+        if kind == "disk":
+            emulated = path == "emulated"
+            self.device = (
+                Disk(self.contents, self.line)
+                if emulated
+                else VirtioBlk(self.vm, self.contents, self.line)
+            )
+        else:
+            card = E1000 if path == "emulated" else VirtioNet
+            self.device = card(self.vm, self.wire, self.line)
+        self.board.add(BASE, self.device)
+        self.back_end = None
+        if path == "vhost":
+            self.back_end = Vhost(self.kvm, self.vm, self.device, BASE)
+        self.driver = DRIVERS[type(self.device)](self.player, BASE)
+
+    def exits_of(self, n_requests: int, act) -> ExitsByPath:
+        """Count what `act(driver)`, which makes `n_requests`, causes."""
+        before = self._counted()
+        act(self.driver)
+        counts = [now - then for now, then in zip(self._counted(), before, strict=True)]
+        return ExitsByPath(self.path, n_requests, *counts)
+
+    def _counted(self) -> tuple[int, int, int]:
+        rung = self.device.n_notifications if self.back_end is not None else 0
+        return sum(self.board.exits.values()), rung, self.line.n_raised
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self.back_end is not None:
+            self.back_end.close()
+        self.kvm.close()
+
+    def __enter__(self) -> "IoPath":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def exits_for_sectors(machine, n_sectors: int = 1) -> list[ExitsByPath]:
+    """Exits of reading so many sectors, one request each, by every path."""
+    found = []
+    for path in PATHS:
+        with IoPath(machine, "disk", path) as one:
+            found.append(
+                one.exits_of(n_sectors, lambda driver: [driver.read(k) for k in range(n_sectors)])
+            )
+    return found
+
+
+def exits_for_frames(machine, burst: int, n_bursts: int = 1) -> list[ExitsByPath]:
+    """Exits of sending `n_bursts` times `burst` frames, an interrupt for each burst, by every path.
+
+    burst : 1 to 15
+    """
+    frames = [bytes(FRAME_BYTES)] * burst
+    found = []
+    for path in PATHS:
+        with IoPath(machine, "network", path) as one:
+            found.append(
+                one.exits_of(
+                    burst * n_bursts,
+                    lambda driver: [driver.send(frames) for _ in range(n_bursts)],
+                )
+            )
+    return found
