@@ -38,6 +38,11 @@ def test_on_another_system_the_recording_is_shown_and_says_so(monkeypatch, platf
         assert name in table.source
 
 
+def test_the_pages_of_the_book_show_the_recording(monkeypatch):
+    monkeypatch.setenv("VIRTLAB_RECORDED", "1")
+    assert linux.run_or_recorded("leaks") == linux.recorded("leaks")
+
+
 def test_the_package_is_imported_where_linux_modules_are_missing():
     program = """
 import ctypes, os, platform, selectors, signal, socket, statistics, subprocess, sys, tempfile
