@@ -161,6 +161,15 @@ def test_what_a_box_without_a_pid_namespace_leaves_is_ended_through_its_group(ca
     assert wait_until(lambda: not callers.alive()), callers.alive()
 
 
+@pytest.mark.skipif(not ALLOWED.groups.get("processes"), reason=str(ALLOWED))
+def test_a_caller_does_not_wait_for_what_got_away_when_the_supervisor_was_killed(callers):
+    caller = callers.start(processes=16, namespaces=[name for name in NAMESPACES if name != "pid"])
+    assert wait_until(lambda: len(callers.alive()) >= 5)
+    os.kill(family(caller.pid)[1], signal.SIGKILL)
+    assert caller.wait(timeout=PATIENCE_S) == 1  # it was told, and raised
+    assert wait_until(lambda: not callers.alive()), callers.alive()
+
+
 def test_a_box_without_a_pid_namespace_leaves_nothing_when_it_ends():
     seconds = str(random.SystemRandom().randrange(10**6, 10**9))
     namespaces = [name for name in NAMESPACES if name != "pid"]

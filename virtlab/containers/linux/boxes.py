@@ -295,17 +295,25 @@ def send(pipe: int, text: bytes) -> None:
 
 
 def collect(streams: dict[str, int]) -> tuple[dict[str, bytes], bool]:
-    """Read several pipes until all are closed, keeping at most MOST_OUTPUT bytes of each."""
+    """Read several pipes until `report` is closed, keeping at most MOST_OUTPUT bytes of each.
+
+    With the report ends the box. What it printed is in the pipes by then; nobody waits for more,
+    since what got away from a box without a pid namespace may hold them open.
+    """
     collected = dict.fromkeys(streams, b"")
     cut = False
+    patience = None
+    left = MOST_OUTPUT  # of reads after the end: more than a pipe holds
     with selectors.DefaultSelector() as selector:
         for name, stream in streams.items():
             selector.register(stream, selectors.EVENT_READ, name)
-        while selector.get_map():
-            for key, _ in selector.select():
+        while selector.get_map() and left > 0 and (ready := selector.select(patience)):
+            for key, _ in ready:
                 part = os.read(key.fd, 65536)
                 if not part:
                     selector.unregister(key.fd)
+                    patience = 0 if key.data == "report" else patience
+                left -= len(part) if patience == 0 else 0
                 kept = part[: MOST_OUTPUT - len(collected[key.data])]
                 cut |= len(kept) < len(part)
                 collected[key.data] += kept

@@ -251,6 +251,8 @@ def be_process_1(settings: dict, report: Report, go_read: int, sources: dict[str
     if os.read(go_read, 1) != b"g":
         return
     steps.die_with_parent()
+    if select.select([go_read], [], [], 0)[0]:
+        return  # the pipe is closed: the supervisor ended before the kernel knew what that means
     own = settings["namespaces"]
     host_name = settings["hostname"]
     if "uts" in own and host_name is not None:
