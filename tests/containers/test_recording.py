@@ -99,6 +99,14 @@ def test_time_in_which_nobody_could_run_is_nobodys():
         end - turn.time for turn, end in zip(recording.turns, ends, strict=True) if turn.box == IDLE
     )
     assert 0.98e9 < idle < 1.02e9
+    around = [
+        (before.box, after.box)
+        for before, turn, after in zip(
+            recording.turns, recording.turns[1:], recording.turns[2:], strict=False
+        )
+        if turn.box == IDLE
+    ]
+    assert around == [(1, 1)]  # it sleeps in its box, and wakes there
 
 
 def test_a_recording_may_begin_in_the_middle_and_end_early():

@@ -149,7 +149,8 @@ class Recorder:
     """What is known while a run is recorded.
 
     A process switch is seen when the program that it led to leaves the hart: it had it since the
-    kernel's last return to user mode. Until then the kernel's work counts for the box before.
+    kernel's last return to user mode. Until then the kernel's work counts for the box before, and
+    what it does after a wait in which nobody could run, for nobody.
     """
 
     def __init__(self, machine):
@@ -191,7 +192,7 @@ class Recorder:
         """A program that had the hart since step `since` has left it."""
         machine = self.machine
         who, steps, time = running(machine), machine.steps, self._clock()
-        if who.box != self.box:
+        if who.box != self.turns[-1].box:
             since = max(since, self.steps)
             switched = time - round((steps - since) * self._ns_per_step)
             self._pass(since, switched)
@@ -216,7 +217,6 @@ class Recorder:
         self.ran[self.box] = self.ran.get(self.box, 0) + ran
         if idle > 0:
             self._turn(IDLE, time - idle)
-            self._turn(self.box, time)
         self.steps, self.time = steps, time
 
     def _turn(self, box: int, time: int) -> None:
