@@ -102,6 +102,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path, help="default: all of notebooks/")
     parser.add_argument("--check", action="store_true", help="store nothing; fail if it differs")
     arguments = parser.parse_args()
+    os.environ["VIRTLAB_PROGRESS"] = "off"  # what a chapter checks is nobody's progress
     status = 0
     for path in arguments.files or [*sorted(FOLDER.glob("*.ipynb")), SCORES]:
         try:

@@ -1,9 +1,10 @@
 """Where is what a reader has done? In one file, which is the reader's own.
 
 Each checked answer is added to `progress.json` in the folder `.virtlab` of the reader's home, or to
-the file that VIRTLAB_PROGRESS names. The file is replaced whole or not at all, so that neither a
-killed kernel nor a full disk leaves half of it; a lock beside it lets two kernels write in turn. A
-file that cannot be read is put aside under another name, never overwritten.
+the file that VIRTLAB_PROGRESS names; with VIRTLAB_PROGRESS=off nothing is kept. The file is
+replaced whole or not at all, so that neither a killed kernel nor a full disk leaves half of it; a
+lock beside it lets two kernels write in turn. A file that cannot be read is put aside under another
+name, never overwritten.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ except ImportError:  # Windows
     fcntl = None
 
 FORMAT = 1
+OFF = "off"
 MOST_ANSWERS = 20  # kept of each exercise, the newest; the first right one stays too
 LONGEST_ANSWER = 20_000  # characters
 WAIT_SECONDS = 5.0  # for another kernel that writes
@@ -30,9 +32,11 @@ class ProgressError(OSError):
     """Progress could not be written or read; the text is a sentence for the reader."""
 
 
-def progress_path() -> Path:
-    """The file: VIRTLAB_PROGRESS, or .virtlab/progress.json in the reader's home."""
+def progress_path() -> Path | None:
+    """The file: VIRTLAB_PROGRESS, or .virtlab/progress.json in the reader's home; None for none."""
     chosen = os.environ.get("VIRTLAB_PROGRESS")
+    if chosen == OFF:
+        return None
     return Path(chosen) if chosen else Path.home() / ".virtlab" / "progress.json"
 
 
@@ -83,6 +87,8 @@ def read_progress(path: Path | None = None) -> dict:
         it cannot be read, or is no progress file
     """
     path = progress_path() if path is None else path
+    if path is None:
+        return {"format": FORMAT, "exercises": {}}
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -132,6 +138,8 @@ def record(exercise: str, seed: int, outcome: str, answer: str) -> str:
     The verdict does not depend on it: a full disk costs the record of one answer and no more.
     """
     path = progress_path()
+    if path is None:
+        return ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path):
