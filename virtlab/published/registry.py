@@ -1,4 +1,8 @@
-"""Which published results does the book reproduce? One name of a module each, in reading order."""
+"""Which published results does the book reproduce? One name of a module each, in reading order.
+
+Modules that predict with the models of a platform stand with the platform, above this package, and
+are named in full.
+"""
 
 import functools
 from importlib import import_module
@@ -17,13 +21,17 @@ MODULES = (
     "walk_caches_by_stay",
     "paging_crossover",
     "containers",
+    "virtlab.platforms.vsphere.published.page_sharing",
+    "virtlab.platforms.vsphere.published.slots",
+    "virtlab.platforms.vsphere.published.hosted_send",
 )
 
 
 @functools.cache
 def reproductions() -> dict[str, Reproduction]:
     """All reproductions by id."""
-    found = [import_module(f"virtlab.published.{name}").REPRODUCTION for name in MODULES]
+    paths = [name if "." in name else f"virtlab.published.{name}" for name in MODULES]
+    found = [import_module(path).REPRODUCTION for path in paths]
     return {one.id: one for one in found}
 
 
