@@ -108,17 +108,17 @@ class EventFd:
             return 0
 
     def attend(self, function) -> None:
-        """Have a thread call `function()` after each signal, until the eventfd is closed."""
+        """Have a thread call `function(n)` after `n` signals or more, until this is closed."""
         self._thread = threading.Thread(target=self._wait, args=(function,), daemon=True)
         self._thread.start()
 
     def _wait(self, function) -> None:
         while True:
             select.select([self.fd], [], [])
-            self.take()
+            n = self.take()
             if self._closing:
                 return
-            function()
+            function(n)
 
     def close(self) -> None:
         """Give the descriptor back; a thread that attends to it ends first."""

@@ -68,11 +68,10 @@ class EventFd:
             self._n = 0
             vm.pulse(gsi)
         if self._attend is not None:
-            self._n = 0
-            self._attend()
+            self._attend(self.take())
 
     def attend(self, function) -> None:
-        """Have `function()` called at each signal: at once, so for an ioeventfd in the kernel."""
+        """Have `function(n)` called at each signal of `n`, at once: of a guest, in the kernel."""
         self._attend = function
 
     def take(self) -> int:

@@ -71,6 +71,7 @@ class _VirtioQueue:
         self._base, self._number = base, number
         self.descriptors, self.available, self.used = at, at + 0x400, at + 0x800
         self.index = 0  # of the available ring; every request is waited for, or counted by receive
+        self.n_rung = 0
 
     def set_up(self) -> list[Access]:
         """Tell the device where the queue is."""
@@ -104,6 +105,7 @@ class _VirtioQueue:
 
     def notify(self) -> list[Access]:
         """Ring the doorbell."""
+        self.n_rung += 1
         return [store(4, self._base + virtio.QUEUE_NOTIFY, self._number)]
 
     def done(self) -> list[Access]:
@@ -136,6 +138,11 @@ def _acknowledge(base: int) -> list[Access]:
 
 class VirtioBlkDriver:
     """Drives virtio_blk.VirtioBlk: a chain of three descriptors for each request."""
+
+    @property
+    def n_doorbells(self) -> int:
+        """How often it has rung."""
+        return self._queue.n_rung
 
     def __init__(self, player: Player, base: int):
         self._player, self._base = player, base
@@ -266,6 +273,11 @@ class E1000Driver:
 
 class VirtioNetDriver:
     """Drives virtio_net.VirtioNet: one doorbell for as many frames as there are."""
+
+    @property
+    def n_doorbells(self) -> int:
+        """How often it has rung."""
+        return self._receive.n_rung + self._transmit.n_rung
 
     def __init__(self, player: Player, base: int):
         self._player, self._base = player, base

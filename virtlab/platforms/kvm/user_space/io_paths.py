@@ -11,8 +11,10 @@ of a column have one face. What the figures hold is what the device's protocol m
 nothing here says how many exits there are.
 """
 
+import time
 from dataclasses import dataclass
 
+from virtlab.platforms.kvm.api import KvmError
 from virtlab.platforms.kvm.guest_program import MEMORY_BYTES
 from virtlab.platforms.kvm.user_space.board import Board, InterruptLine
 from virtlab.platforms.kvm.user_space.disk import SECTOR_BYTES, Disk
@@ -31,6 +33,7 @@ from virtlab.platforms.kvm.user_space.wire import Wire
 
 PATHS = ("emulated", "virtio", "vhost")
 BASE = 0x1000_1000  # of the device
+PATIENCE_SECONDS = 10
 FRAME_BYTES = 1514  # the longest that an Ethernet without jumbo frames has
 DRIVERS = {
     Disk: DiskDriver,
@@ -118,8 +121,20 @@ class IoPath:
         return ExitsByPath(self.path, n_requests, *counts)
 
     def _counted(self) -> tuple[int, int, int]:
-        rung = self.device.n_notifications if self.back_end is not None else 0
+        rung = 0 if self.back_end is None else self._answered()
         return sum(self.board.exits.values()), rung, self.line.n_raised
+
+    def _answered(self) -> int:
+        """Doorbells of a back end, once it has come to all of them: it may be a thread."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.device.n_notifications < self.driver.n_doorbells:
+            if time.monotonic() > end:
+                raise KvmError(
+                    f"the back end has answered {self.device.n_notifications} of "
+                    f"{self.driver.n_doorbells} doorbells in {PATIENCE_SECONDS} s."
+                )
+            time.sleep(0.001)
+        return self.device.n_notifications
 
     def close(self) -> None:
         """Give everything back."""

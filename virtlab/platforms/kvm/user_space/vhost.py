@@ -52,7 +52,7 @@ class Vhost:
         for number in range(device.n_queues):
             event = kvm.eventfd()
             vm.ioeventfd(event, self._where, 4, datamatch=number)
-            event.attend(lambda number=number: device.notify(number))
+            event.attend(lambda n_rung, number=number: device.notify(number, n_rung))
             self._events.append(event)
 
     def close(self) -> None:

@@ -180,10 +180,10 @@ class VirtioDevice:
 
     # Queues
 
-    def notify(self, number: int) -> None:
-        """The doorbell of a queue: do every request that has been made available."""
+    def notify(self, number: int, n_rung: int = 1) -> None:
+        """The doorbell of a queue, rung once or more: do every request that is available."""
         with self._lock:
-            self.n_notifications += 1
+            self.n_notifications += n_rung
             self.look(number)
 
     def look(self, number: int) -> None:
