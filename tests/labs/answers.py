@@ -133,7 +133,7 @@ WRONG = {
         (COUNTING.replace("beq ", "bne "), "exchanged"),
         (COUNTING.replace("        j     next\n", ""), "both registers"),
         (COUNTING.replace("addi  t1, t1, 4", "nop"), "behind the instruction"),
-        (COUNTING.replace("mcause", "mcuase"), "The assembler says"),
+        (COUNTING.replace("mcause", "mcuase"), "The assembler says: line 3"),
         (COUNTING.replace("li    t2, 8", "li    t2, 3"), "traps were taken"),
         ("nothing: j nothing", "handler"),
     ],
@@ -148,7 +148,7 @@ WRONG = {
         ("copy: li t0, 0x100000\nli t1, 0x5555\nsw t1, 0(t0)\nret", "stopped before its end"),
         (".zero 99999999999", "16 MiB"),
         ("other: ret", "copy"),
-        ("done: copy: ret", "already"),
+        ("returned: copy: ret", "already"),
     ],
     "01.9": [
         (WALK.replace("bnez  t3, end", "nop"), ""),

@@ -1,7 +1,9 @@
 """Is code judged by what it does? Right, wrong, empty, hostile and slow answers."""
 
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -124,7 +126,6 @@ def test_nothing_of_the_solution_is_in_the_childs_memory():
 @pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
 def test_the_kernel_refuses_what_gets_around_python():
     """Without the audit hook the system calls themselves are refused."""
-    import subprocess
 
     from virtlab.labs import confine
 
@@ -200,3 +201,27 @@ def test_what_an_answer_prints_is_shown_and_changes_nothing():
     assert "\x1b" not in repr(verdict) and "<b>" not in verdict.html()
     wrong = labs.check("02.5", text.replace("= 7", "= 6"))
     assert not wrong and repr(wrong).splitlines()[0].startswith("02.5: not yet.")
+
+
+def test_where_the_kernel_has_no_filter_python_still_refuses():
+    """The audit hook by itself, as on platforms without seccomp."""
+    from virtlab.labs import confine
+
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(confine.__file__).parent)!r})\n"
+        "import confine, os, socket, subprocess\n"
+        "confine.refuse_system_calls = lambda: False\n"
+        "tried = []\n"
+        "print(confine.confine(2, 1 << 30, tried))\n"
+        "def execute(): subprocess.run(['id'])\n"
+        "def foreign(): confine.ctypes.CDLL(None)\n"
+        "tries = [lambda: open('/etc/hostname'), lambda: open('x', 'w'), execute, foreign,\n"
+        "         lambda: os.system('id'), lambda: os.remove('x'), lambda: os.listdir('/'),\n"
+        "         lambda: socket.socket(), lambda: os.kill(os.getppid(), 9), lambda: os.fork()]\n"
+        "for one in tries:\n"
+        "    try:\n        one()\n        print('went through')\n"
+        "    except (PermissionError, AttributeError):\n        print('refused')\n"
+        "print(len(tried))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["python", *["refused"] * 10, "8"], done

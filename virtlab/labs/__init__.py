@@ -5,6 +5,7 @@
     labs.variant("02.1", seed=7)     the same question with other numbers, without end
     labs.exercises()                 what there is, and how far you have come
     labs.export("mine.json")         your progress, as a file to take away
+    labs.copy_chapters("my_book")    chapters to write in; an update leaves what you changed
 
 No answer is stored anywhere: the right one is computed on the model when yours is checked. Code is
 run on hidden variants, Python in a process of its own that can do nothing but compute.
@@ -14,14 +15,15 @@ run on hidden variants, Python in a process of its own that can do nothing but c
     quantity               numbers with units
     judge, candidate       code: what it did on the model; the process it runs in
     child, confine         inside that process
-    progress               the reader's one file
+    progress, copies       the reader's one file; the reader's own chapters
     display                the same in JupyterLab
 
 Left out: marks for a class, and whatever a reader does in the kernel itself: who can change the
 package can change its verdicts, so a teacher's grading runs in a kernel of its own.
 """
 
+from virtlab.labs.copies import copy_chapters
 from virtlab.labs.desk import assess, check
 from virtlab.labs.display import exercises, export, show, variant
 
-__all__ = ["assess", "check", "exercises", "export", "show", "variant"]
+__all__ = ["assess", "check", "copy_chapters", "exercises", "export", "show", "variant"]

@@ -8,6 +8,7 @@ from virtlab.machine import Machine
 
 RAM = 0x8000_0000
 
+BEGIN = "\n.text\n_start:\n"  # behind the learner's text, whose lines so keep their numbers
 TO_USER = """
         la    t0, handler
         csrw  mtvec, t0
@@ -167,9 +168,9 @@ done:   j     done
 
 
 def handler_part(text: str) -> str:
-    """From the label handler on, so that a whole program may be handed in as well."""
-    start = text.find("handler:")
-    return text[start:] if start >= 0 else text
+    """From the label handler on, so that a whole program may be handed in; lines keep numbers."""
+    start = max(0, text.find("handler:"))
+    return "\n" * text.count("\n", 0, start) + text[start:]
 
 
 def draw_calls(rng) -> dict:
@@ -180,8 +181,8 @@ def draw_calls(rng) -> dict:
 
 def try_counting_handler(text: str, draw: Draw) -> str | None:
     """01.5: ecalls in s0, all other exceptions in s1."""
-    program = "\n".join(draw.body) + "\ndone: j done\n"
-    m = load(Machine, TO_USER + program + handler_part(text))
+    program = TO_USER + "\n".join(draw.body) + "\ndone: j done\n"
+    m = load(Machine, handler_part(text) + BEGIN + program)
     stop = run_to(m, "done")
     if stop is not None:
         return did_not_arrive(stop) + " Does the handler go on behind the instruction?"
@@ -211,15 +212,15 @@ CANARY = 0x5A5A_5A5A_5A5A_5A5A
 def try_copy(text: str, draw: Draw) -> str | None:
     """01.8: copy a2 double words from a0 to a1, and nothing else."""
     words = draw.words
-    before = "li sp, 0x80080000\nli a0, 0x80040000\nli a1, 0x80060000\n"
-    before += f"li a2, {len(words)}\ncall copy\ndone: j done\n"
-    m = load(Machine, before + text)
+    call = "li sp, 0x80080000\nli a0, 0x80040000\nli a1, 0x80060000\n"
+    call += f"li a2, {len(words)}\ncall copy\nreturned: j returned\n"
+    m = load(Machine, text + BEGIN + call)
     source = b"".join(w.to_bytes(8, "little") for w in words)
     edge = CANARY.to_bytes(8, "little")
     if source:
         m.memory.write(COPY_FROM, source)
     m.memory.write(COPY_TO - 8, edge * (len(words) + 2))
-    stop = run_to(m, "done")
+    stop = run_to(m, "returned")
     if stop is not None:
         return did_not_arrive(stop) + (" It was asked to copy nothing." if not words else "")
     there = bytes(m.memory.read(COPY_TO - 8, 8 * (len(words) + 2)))
@@ -258,13 +259,14 @@ def tables_for(draw: Draw) -> tuple[bytes, int]:
 def try_walk(text: str, draw: Draw) -> str | None:
     """01.9: the address of the entry that ends the walk of a1 from the root at a0."""
     ram, root = tables_for(draw)
-    before = f"li sp, 0x800f0000\nli a0, {root}\nli a1, {draw.va}\ncall walk\ndone: j done\n"
-    m = load(Machine, before + text)
-    if len(assemble(before + text).data) > 0xF000:
+    call = f"li sp, 0x800f0000\nli a0, {root}\nli a1, {draw.va}\ncall walk\n"
+    program = text + BEGIN + call + "returned: j returned\n"
+    m = load(Machine, program)
+    if len(assemble(program).data) > 0xF000:
         return "The program is so long that it covers the tables; 60 KiB are accepted."
     m.memory.write(RAM + 0x10000, ram[0x10000:])
     right = last_entry(ram, root, draw.va)
-    stop = run_to(m, "done")
+    stop = run_to(m, "returned")
     if stop is not None:
         return did_not_arrive(stop)
     given = m.registers["a0"]
