@@ -21,6 +21,7 @@ def test_the_numbers_are_those_of_the_kernel():
     kinds = re.search(r"enum file_type {(.*?)}", header)[1].replace(" ", "").split(",")
     assert kinds[filesystem.FILE_REGULAR] == "FILE_REGULAR"
     assert kinds[filesystem.FILE_DIRECTORY] == "FILE_DIRECTORY"
+    assert kinds[filesystem.FILE_WHITEOUT].strip() == "FILE_WHITEOUT"
 
 
 def test_files_come_back_as_they_were(seed):

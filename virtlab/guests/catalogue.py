@@ -15,7 +15,7 @@ PITH_KERNEL = [
     for name in """
     kernel.h riscv.h page_table.h board.h main.c entry.S trap.c system.c
     box.c shares.c memory.c process.c timer.c exec.c page.c vm.c
-    file.c pipe.c fs.h fs.c block.c
+    file.c pipe.c overlay.c fs.h fs.c block.c
     interrupts.c uart.c console.c disk.c
     device_tree.c sbi.c print.c kernel.ld
     """.split()

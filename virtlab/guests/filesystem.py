@@ -23,7 +23,7 @@ ROOT_INODE = 1
 N_DIRECT = 12
 N_INDIRECT = BLOCK_SIZE // 4
 NAME_LENGTH = 28
-FILE_REGULAR, FILE_DIRECTORY = 1, 2
+FILE_REGULAR, FILE_DIRECTORY, FILE_WHITEOUT = 1, 2, 5
 
 SUPER_BLOCK = struct.Struct("<IIII")
 INODE = struct.Struct(f"<HHI{N_DIRECT}III")  # type n_links n_bytes blocks indirect parent
@@ -122,10 +122,27 @@ def files(disk: bytes) -> dict[str, bytes]:
     ValueError
         If the disk holds no such file system, or one that is not in order.
     """
+    return _read(disk)[0]
+
+
+def whiteouts(disk: bytes) -> set[str]:
+    """The names that a box has removed: paths in its layer, where the base has a file of that name.
+
+    Raises
+    ------
+    ValueError
+        As `files`.
+    """
+    return _read(disk)[1]
+
+
+def _read(disk: bytes) -> tuple[dict[str, bytes], set[str]]:
+    """What `files` and what `whiteouts` returns."""
     magic, n_blocks, _, first_data = SUPER_BLOCK.unpack_from(disk)
     if magic != FS_MAGIC or len(disk) < n_blocks * BLOCK_SIZE:
         raise ValueError("the disk holds no file system of the teaching OS")
     found: dict[str, bytes] = {}
+    removed: set[str] = set()
     used = set(range(first_data))
 
     def block(number: int, path: str) -> bytes:
@@ -139,7 +156,7 @@ def files(disk: bytes) -> dict[str, bytes]:
     def content(number: int, path: str) -> tuple[int, bytes]:
         row = INODE.unpack_from(disk, INODE_BLOCK * BLOCK_SIZE + number * INODE.size)
         kind, n_links, n_bytes, *blocks, indirect, _ = row
-        if kind not in (FILE_REGULAR, FILE_DIRECTORY) or n_links != 1:
+        if kind not in (FILE_REGULAR, FILE_DIRECTORY, FILE_WHITEOUT) or n_links != 1:
             raise ValueError(f"the inode of {path!r} is of type {kind} and has {n_links} links")
         if indirect:
             blocks += struct.unpack(f"<{N_INDIRECT}I", block(indirect, path))
@@ -150,6 +167,9 @@ def files(disk: bytes) -> dict[str, bytes]:
         kind, data = content(number, path)
         if kind == FILE_REGULAR:
             found[path] = data
+            return
+        if kind == FILE_WHITEOUT:
+            removed.add(path)
             return
         if path:
             path += "/"
@@ -164,4 +184,4 @@ def files(disk: bytes) -> dict[str, bytes]:
     )
     if bitmap != sum(1 << number for number in used):
         raise ValueError("the blocks marked as in use are not the blocks that files use")
-    return found
+    return found, removed

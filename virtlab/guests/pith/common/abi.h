@@ -95,7 +95,8 @@ enum error { E_NONE, ERRORS(ERROR_NUMBER) N_ERRORS };
 #define MAX_BOXES 512
 #define NAME_LENGTH 28   // of a file, and of a process; the last byte need not be zero
 
-enum file_type { FILE_FREE, FILE_REGULAR, FILE_DIRECTORY, FILE_CONSOLE, FILE_PIPE };
+// A whiteout is a name in a box's layer: the base's file of that name is removed.
+enum file_type {FILE_FREE, FILE_REGULAR, FILE_DIRECTORY, FILE_CONSOLE, FILE_PIPE, FILE_WHITEOUT};
 
 struct file_info {
     uint32_t type;   // enum file_type

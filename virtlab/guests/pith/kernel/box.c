@@ -73,7 +73,8 @@ static bool are_possible(const struct box_limits *limits)
     return limits->weight >= 1 && limits->weight <= MAX_WEIGHT && limits->quota_percent <= 100;
 }
 
-// The running process becomes the first of a new box. Its children stay where they are.
+// The running process becomes the first of a new box. Its children stay where they are. In
+// fs_enter(), so that nobody else is looking for a place meanwhile.
 int box_enter(uint64_t settings_va)
 {
     static uint32_t last_number;
@@ -88,6 +89,12 @@ int box_enter(uint64_t settings_va)
     struct box *box = find_place();
     if (box == 0)
         return -E_TOOMANY;
+    if (settings.namespaces & BOX_FILES) {
+        settings.root[MAX_PATH - 1] = settings.layer[MAX_PATH - 1] = 0;
+        int result = overlay_begin(box, settings.root, settings.layer);
+        if (result < 0)
+            return result;
+    }
 
     box->info.number = ++last_number;
     box->info.namespaces = settings.namespaces;

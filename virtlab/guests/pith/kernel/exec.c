@@ -98,7 +98,8 @@ static int load(pte_t *root, const char *path, uint64_t *entry, uint64_t *end)
 {
     struct elf_header header;
     struct segment segment;
-    int inode = fs_find(current->directory, path);
+    uint32_t below;
+    int inode = overlay_find(path, false, &below);
 
     if (inode < 0)
         return inode;

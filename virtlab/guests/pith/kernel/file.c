@@ -45,21 +45,26 @@ int file_dup(uint64_t number)
 
 int file_open(const char *path, int flags)
 {
+    bool to_write = flags & (OPEN_WRITE | OPEN_TRUNCATE);
     struct file_info info;
+    uint32_t below;
 
     if (flags & OPEN_DIRECT && !box_may(CAP_DEVICE))
         return -E_PERM;
-    int inode = fs_find(current->directory, path);
+    int inode = overlay_find(path, to_write, &below);
     if (inode == -E_NOENT && flags & OPEN_CREATE)
-        inode = fs_create(current->directory, path, FILE_REGULAR);
+        inode = overlay_create(path, FILE_REGULAR);
     if (inode < 0)
         return inode;
     fs_info(inode, &info);
-    if (info.type == FILE_DIRECTORY && flags & (OPEN_WRITE | OPEN_TRUNCATE))
-        return -E_ISDIR;
-    int number = file_create((struct file){.type = info.type, .flags = flags, .inode = inode});
+    if (info.type != FILE_REGULAR && to_write)
+        return info.type == FILE_DIRECTORY ? -E_ISDIR : -E_PERM;
+    int number = file_create(
+        (struct file){.type = info.type, .flags = flags, .inode = inode, .below = below});
     if (number >= 0) {
         fs_hold(inode);
+        if (below)
+            fs_hold(below);
         if (flags & OPEN_TRUNCATE)
             fs_truncate(inode);
     }
@@ -79,6 +84,8 @@ int file_close(uint64_t number)
         pipe_close(file->pipe, file->flags & OPEN_WRITE);
     else if (file->type != FILE_CONSOLE)
         fs_release(file->inode);
+    if (file->below)
+        fs_release(file->below);
     return 0;
 }
 
@@ -105,7 +112,9 @@ static int transfer_on_disk(struct file *file, char *data, size_t n, bool write)
     if (file->flags & OPEN_APPEND)
         file->offset = info.n_bytes;
     int done = write ? fs_write(file->inode, data, file->offset, n)
-                     : fs_read(file->inode, data, file->offset, n, file->flags & OPEN_DIRECT);
+               : file->type == FILE_DIRECTORY && box_has_own(BOX_FILES)
+                   ? overlay_read(file, data, n)
+                   : fs_read(file->inode, data, file->offset, n, file->flags & OPEN_DIRECT);
     if (done > 0)
         file->offset += done;
     fs_leave();

@@ -157,6 +157,16 @@ void fs_release(uint32_t number)
     free_if_forgotten(number);
 }
 
+enum file_type fs_type(uint32_t number) { return inode_read(number)->type; }
+
+void fs_set_type(uint32_t number, enum file_type type)
+{
+    struct inode *inode = inode_read(number);
+
+    inode->type = type;
+    block_write(inode);
+}
+
 void fs_info(uint32_t number, struct file_info *info)
 {
     const struct inode *inode = inode_read(number);
@@ -253,8 +263,7 @@ static int add_entry(uint32_t directory, const char *name, uint32_t number)
     return 0;
 }
 
-// The inode of that name in a directory.
-static int find_in(uint32_t directory, const char *name)
+int fs_find_in(uint32_t directory, const char *name)
 {
     const struct inode *inode = inode_read(directory);
 
@@ -268,30 +277,42 @@ static int find_in(uint32_t directory, const char *name)
     return entry ? (int)entry->inode : -E_NOENT;
 }
 
+static const char *skip_slashes(const char *path)
+{
+    while (*path == '/')
+        path++;
+    return path;
+}
+
+// Takes the next name off a path: its length, 0 at the end.
+int fs_next_name(const char **path, char name[NAME_LENGTH + 1])
+{
+    const char *start = skip_slashes(*path);
+    size_t n = 0;
+
+    while (start[n] && start[n] != '/')
+        n++;
+    if (n > NAME_LENGTH)
+        return -E_NAME;
+    memset(name, 0, NAME_LENGTH + 1);
+    memcpy(name, start, n);
+    *path = start + n;
+    return n;
+}
+
 // The directory in which the last name of the path is to be found, and that name.
 static int find_parent(uint32_t directory, const char *path, char name[NAME_LENGTH + 1])
 {
     int parent = *path == '/' ? ROOT_INODE : directory;
 
-    memset(name, 0, NAME_LENGTH + 1);
-    name[0] = '.';  // what "/" and "" name is the directory they start from
-    for (;;) {
-        while (*path == '/')
-            path++;
-        if (*path == 0)
-            return parent;
-        parent = find_in(parent, name);
-        if (parent < 0)
-            return parent;
-        size_t n = 0;
-        while (path[n] && path[n] != '/')
-            n++;
-        if (n > NAME_LENGTH)
-            return -E_NAME;
-        memset(name, 0, NAME_LENGTH);
-        memcpy(name, path, n);
-        path += n;
+    memcpy(name, ".", 2);  // what "/" and "" name is the directory they start from
+    while (*(path = skip_slashes(path))) {
+        parent = fs_find_in(parent, name);
+        int n = parent < 0 ? parent : fs_next_name(&path, name);
+        if (n < 0)
+            return n;
     }
+    return parent;
 }
 
 int fs_find(uint32_t directory, const char *path)
@@ -299,7 +320,7 @@ int fs_find(uint32_t directory, const char *path)
     char name[NAME_LENGTH + 1];
     int parent = find_parent(directory, path, name);
 
-    return parent < 0 ? parent : find_in(parent, name);
+    return parent < 0 ? parent : fs_find_in(parent, name);
 }
 
 int fs_create(uint32_t directory, const char *path, enum file_type type)
@@ -307,9 +328,21 @@ int fs_create(uint32_t directory, const char *path, enum file_type type)
     char name[NAME_LENGTH + 1];
     int parent = find_parent(directory, path, name);
 
-    if (parent < 0)
-        return parent;
-    int number = find_in(parent, name);
+    return parent < 0 ? parent : fs_create_in(parent, name, type);
+}
+
+int fs_remove(uint32_t directory, const char *path)
+{
+    char name[NAME_LENGTH + 1];
+    int parent = find_parent(directory, path, name);
+
+    return parent < 0 ? parent : fs_remove_from(parent, name);
+}
+
+int fs_create_in(uint32_t parent, const char *name, enum file_type type)
+{
+    int number = fs_find_in(parent, name);
+
     if (number != -E_NOENT)
         return number < 0 ? number : -E_EXIST;
     if (inode_read(parent)->n_links == 0)  // removed, and held only by those who are in it
@@ -327,14 +360,10 @@ int fs_create(uint32_t directory, const char *path, enum file_type type)
     return number;
 }
 
-int fs_remove(uint32_t directory, const char *path)
+int fs_remove_from(uint32_t parent, const char *name)
 {
-    char name[NAME_LENGTH + 1];
-    int parent = find_parent(directory, path, name);
+    int number = fs_find_in(parent, name);
 
-    if (parent < 0)
-        return parent;
-    int number = find_in(parent, name);
     if (number < 0)
         return number;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

@@ -83,8 +83,9 @@ struct context {
 // One page: the stack grows down from its end, towards what is kept at its start.
 struct kernel_stack {
     struct context context;     // of the process while it does not run
+    char path[MAX_PATH];        // where it is, in a box with files of its own
     uint64_t mark;
-    char stack[PAGE_SIZE - sizeof(struct context) - sizeof(uint64_t)];
+    char stack[PAGE_SIZE - sizeof(struct context) - MAX_PATH - sizeof(uint64_t)];
 };
 struct process {
     enum process_state state;
@@ -134,6 +135,8 @@ struct box {
     uint32_t capabilities;
     char host_name[NAME_LENGTH];
     // From here on for the kernel alone.
+    uint32_t base, layer;       // of files of its own: inodes; layer is 0 until it is needed
+    char layer_path[MAX_PATH];
     int last_number;            // of its processes
     struct process *first;      // when it ends, so do all others; then 0
     uint64_t page_limit;        // limits.max_pages, or as many as can be
@@ -207,6 +210,12 @@ void fs_leave(void);
 int fs_find(uint32_t directory, const char *path);  // an inode number, like most of these
 int fs_create(uint32_t directory, const char *path, enum file_type type);
 int fs_remove(uint32_t directory, const char *path);
+int fs_next_name(const char **path, char name[NAME_LENGTH + 1]);
+int fs_find_in(uint32_t directory, const char *name);  // these three: the name itself, no path
+int fs_create_in(uint32_t directory, const char *name, enum file_type type);
+int fs_remove_from(uint32_t directory, const char *name);
+enum file_type fs_type(uint32_t number);
+void fs_set_type(uint32_t number, enum file_type type);
 void fs_hold(uint32_t number);                // it stays while somebody holds it, even unnamed
 void fs_release(uint32_t number);
 int fs_read(uint32_t number, void *to, uint32_t offset, uint32_t n, bool direct);
@@ -215,12 +224,22 @@ void fs_truncate(uint32_t number);
 void fs_info(uint32_t number, struct file_info *info);
 uint32_t fs_count_free(void);
 
+// overlay.c: files as the running process's box sees them; in fs_enter().
+int overlay_find(const char *path, bool to_write, uint32_t *below);
+int overlay_create(const char *path, enum file_type type);
+int overlay_remove(const char *path);
+int overlay_change_directory(const char *path);
+int overlay_read(const struct file *directory, char *to, uint32_t n);
+int overlay_begin(struct box *box, const char *root, const char *layer);
+void overlay_end(struct box *box);
+
 // file.c: open files, which processes share after fork(); pipe.c: one kind of them.
 struct file {
     int n_users;                // 0 marks a free place
     enum file_type type;
     int flags;                  // of open()
     uint32_t inode;             // of FILE_REGULAR and FILE_DIRECTORY
+    uint32_t below;             // of a directory that a box sees merged: the one in the base
     uint32_t offset;            // the next byte to read or write
     struct pipe *pipe;          // of FILE_PIPE
 };

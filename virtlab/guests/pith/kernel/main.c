@@ -5,7 +5,7 @@
 //   who runs, and for how long   process.c, timer.c
 //   programs and their memory    exec.c, vm.c, page.c
 //   groups of processes          box.c, shares.c, memory.c
-//   files                        file.c, pipe.c, fs.c, block.c
+//   files                        file.c, pipe.c, overlay.c, fs.c, block.c
 //   devices                      interrupts.c, uart.c, console.c, disk.c
 //   the board and its firmware   device_tree.c, sbi.c
 // kernel.h lists what each offers to the others; riscv.h holds the privileged architecture.

@@ -246,6 +246,8 @@ int process_fork(void)
     child->heap_end = current->heap_end;
     child->directory = current->directory;
     fs_hold(child->directory);
+    if (box_has_own(BOX_FILES))
+        memcpy(child->stack->path, current->stack->path, MAX_PATH);
     for (int i = 0; i < MAX_FILES; i++)
         if (current->files[i])
             child->files[i] = file_share(current->files[i]);
@@ -294,6 +296,8 @@ void process_exit(int status)
     for (int number = 0; number < MAX_FILES; number++)
         file_close(number);
     fs_release(current->directory);
+    if (current->box->base)
+        overlay_end(current->box);
     fs_leave();
     vm_destroy(current->root);
     current->root = 0;
@@ -363,8 +367,10 @@ int process_number(const struct process *p)
 int process_change_directory(const char *path)
 {
     struct file_info info;
-    int inode = fs_find(current->directory, path);
 
+    if (box_has_own(BOX_FILES))
+        return overlay_change_directory(path);
+    int inode = fs_find(current->directory, path);
     if (inode < 0)
         return inode;
     fs_info(inode, &info);

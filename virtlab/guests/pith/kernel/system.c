@@ -48,12 +48,13 @@ static long file_system_call(uint64_t number, uint64_t a0, uint64_t a1)
     switch (number) {
     case SYS_EXEC: return exec(path, a1);
     case SYS_OPEN: return file_open(path, a1);
-    case SYS_MKDIR: return fs_create(current->directory, path, FILE_DIRECTORY);
-    case SYS_REMOVE: return fs_remove(current->directory, path);
+    case SYS_MKDIR: return overlay_create(path, FILE_DIRECTORY);
+    case SYS_REMOVE: return overlay_remove(path);
     case SYS_CHDIR: return process_change_directory(path);
     case SYS_CLOSE: return file_close(a0);
     case SYS_STAT: return file_stat(a0, a1);
     case SYS_SYSTEM: return system_info(a0);
+    case SYS_BOX: return box_enter(a0);
     default: return -E_NOCALL;
     }
 }
@@ -80,7 +81,6 @@ long system_call(struct trap_frame *frame)
     case SYS_PROCESSES: return process_list(a0, a1);
     case SYS_PROBE: return probe(a0);
     case SYS_SHUTDOWN: return shut_down(a0);
-    case SYS_BOX: return box_enter(a0);
     case SYS_BOXES: return box_list(a0, a1);
     case SYS_LIMIT: return box_limit(a0, a1);
     case SYS_HOSTNAME: return box_host_name(a0, a1, a2);

@@ -6,7 +6,9 @@ static void show(const char *name, const char *path)
     int file = open(path, OPEN_READ);
 
     stat(file, &info);
-    print("%7u %s%s\n", info.n_bytes, name, info.type == FILE_DIRECTORY ? "/" : "");
+    print("%7u %s%s\n", info.n_bytes, name, info.type == FILE_DIRECTORY  ? "/"
+                                       : info.type == FILE_WHITEOUT ? " (removed)"
+                                                                    : "");
     close(file);
 }
 
