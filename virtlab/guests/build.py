@@ -13,6 +13,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from virtlab.guests import catalogue, elf, filesystem, toolchain
@@ -20,6 +21,7 @@ from virtlab.isa.assembler import assemble
 from virtlab.isa.elf_writer import program_to_elf
 
 COMMON = ["common/text.c"]
+SYSTEMS = {"user/user.ld": elf.SYSTEM_PITH}  # by linker script: whose programs they are
 
 
 def build(compiler: str | None = None) -> dict[str, bytes]:
@@ -78,7 +80,8 @@ def build_bare() -> dict[str, bytes]:
 
 
 def link(sources: list[str], folder: Path, script: str, compiler: str | None) -> bytes:
-    return elf.write(elf.read(toolchain.link(sources, folder, script, toolchain=compiler)))
+    image = elf.read(toolchain.link(sources, folder, script, toolchain=compiler))
+    return elf.write(replace(image, system=SYSTEMS.get(script, elf.SYSTEM_NONE)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -39,7 +39,7 @@ PITH_PROGRAMS = [
 PITH_WORKLOADS = [
     f"workloads/{name}.c"
     for name in """
-    nullsys forkwait ctxsw pgfault ptemod devread diskread compute memwalk hog selftest
+    nullsys forkwait ctxsw pgfault ptemod devread diskread compute memwalk hog escape selftest
     """.split()
 ]
 

@@ -21,7 +21,8 @@ PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")  # type flags offset va pa n_file n_
 SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")  # name type flags va offset n link info align entry
 SYMBOL = struct.Struct("<IBBHQQ")  # name type other section value n
 
-MAGIC = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")  # 64 bits, little-endian, version 1
+MAGIC = b"\x7fELF\x02\x01\x01"  # 64 bits, little-endian, version 1; then the operating system
+SYSTEM_NONE, SYSTEM_PITH = 0, 112  # from 64 on they are free for each processor's own systems
 ET_EXEC, EM_RISCV, EF_RISCV_RVC = 2, 243, 1
 PT_LOAD, PF_X, PF_W = 1, 1, 2
 SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_NOBITS = 1, 2, 3, 8
@@ -52,11 +53,12 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Image:
-    """A program: where it starts, what lies where, and what the places are called."""
+    """A program: where it starts, what lies where, what the places are called, and for which OS."""
 
     entry: int
     segments: list[Segment]
     symbols: list[Symbol]
+    system: int = SYSTEM_NONE
 
 
 def read(data: bytes) -> Image:
@@ -89,7 +91,8 @@ def read(data: bytes) -> Image:
             if of_source and section != SHN_UNDEF and not is_number and info & 15 <= STT_FUNC:
                 symbols.append(Symbol(name, address, size, info))
     # Local names come first, as the format asks, and then by address.
-    return Image(entry, segments, sorted(symbols, key=lambda s: (s.info >> 4, s.address, s.name)))
+    symbols.sort(key=lambda s: (s.info >> 4, s.address, s.name))
+    return Image(entry, segments, symbols, header[0][len(MAGIC)])
 
 
 def _text(data: bytes, start: int) -> str:
@@ -157,7 +160,7 @@ def write(image: Image) -> bytes:
     sections_at = body.append(b"".join(sections))
 
     header = FILE_HEADER.pack(
-        MAGIC,
+        MAGIC + bytes([image.system]),
         ET_EXEC,
         EM_RISCV,
         1,

@@ -22,9 +22,8 @@ void memory_make_room(struct box *box)
     }
     if (largest == 0)
         return;
-    print("box %u (%s) is out of memory at %u pages: %s (process %d), which has %lu, ends\n",
-          box->info.number, box->info.name, box->info.limits.max_pages, largest->name,
-          largest->number, most);
+    print("box %u (%s) is out of memory at %u pages: %s (process %d) ends\n", box->info.number,
+          box->info.name, box->info.limits.max_pages, largest->name, largest->number);
     box->info.n_out_of_memory++;
     process_end(largest, STATUS_MEMORY);
 }

@@ -123,7 +123,8 @@ static int make_way(void)
     for (int i = 0; i < depth; i++) {
         if (way[i].above)
             continue;
-        int inode = i == 0 ? make_layer() : fs_create_in(way[i - 1].above, names[i], FILE_DIRECTORY);
+        int inode = i == 0 ? make_layer()
+                           : fs_create_in(way[i - 1].above, names[i], FILE_DIRECTORY);
         if (inode < 0)
             return inode;
         way[i].above = inode;

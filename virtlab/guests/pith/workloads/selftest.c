@@ -3,6 +3,7 @@
 #include "../user/user.h"
 
 #define FILE_NAME "/tmp/selftest"
+#define LAYER "/layer"
 #define BIG (20 * PAGE_SIZE)  // more than a pipe holds, and than a file's direct blocks
 
 #define check(condition)                                          \
@@ -246,6 +247,96 @@ static int programs(void)
     return -remove(FILE_NAME);
 }
 
+// A program for somebody else: only the first bytes of its file matter.
+static int exec_header(const char *start, int machine)
+{
+    char header[64] = "", *argv[] = {"foreign", 0};
+
+    memcpy(header, start, 8);
+    header[18] = machine;
+    int file = open(FILE_NAME, OPEN_WRITE | OPEN_CREATE | OPEN_TRUNCATE);
+    write(file, header, sizeof header);
+    close(file);
+    return exec(FILE_NAME, argv);
+}
+
+static int foreign_programs(void)
+{
+    check(exec_header("\177ELF\2\1\1\0", 62) == -E_MACHINE);    // x86-64
+    check(exec_header("\177ELF\1\1\1\0", 243) == -E_MACHINE);   // 32 bits
+    check(exec_header("\177ELF\2\1\1\0", 243) == -E_SYSTEM);    // Linux on RISC-V
+    check(exec_header("#!/bin/s", 243) == -E_NOEXEC);
+    return -remove(FILE_NAME);
+}
+
+static struct box_settings settings = {
+    .name = "selftest", .root = "/", .layer = LAYER, .namespaces = BOX_ALL, .limits = {100},
+};
+
+static int child_in_box(void)
+{
+    static struct process_info list[2];
+    static struct box_info info[2];
+    char name[NAME_LENGTH];
+
+    int number = box(&settings);
+    check(number > 0 && getpid() == 1 && processes(list, 2) == 1 && list[0].parent == 0);
+    check(boxes(info, 2) == 1 && (int)info[0].number == number && info[0].n_processes == 1);
+    check(kill(2) == -E_NOPROC && kill(1) == -E_INVALID);
+    check(hostname(name, sizeof name, false) == 8 && strcmp(name, settings.name) == 0);
+    check(hostname("inside", 6, true) == 6 && port(1, OPEN_WRITE) == -E_NOENT);
+    check(shutdown(0) == -E_PERM && probe(1) == -E_PERM && box(&settings) == -E_PERM);
+    check(limit(number, &settings.limits) == -E_PERM);
+    check(open("/readme", OPEN_READ | OPEN_DIRECT) == -E_PERM);
+    check(remove("/readme") == 0 && open("/readme", OPEN_READ) == -E_NOENT);
+    check(chdir("/..") == 0 && mkdir("new") > 0 && chdir("new/../../bin") == 0);
+    close(open(FILE_NAME, OPEN_WRITE | OPEN_CREATE));
+    return 7;
+}
+
+static int boxes_keep_in(void)
+{
+    char name[NAME_LENGTH];
+
+    check(port(1, OPEN_READ) >= 0);
+    check(run(child_in_box) == 7);
+    check(open("/readme", OPEN_READ) >= 0 && open("/new", OPEN_READ) == -E_NOENT);
+    check(open(FILE_NAME, OPEN_READ) == -E_NOENT && open(LAYER FILE_NAME, OPEN_READ) >= 0);
+    check(hostname(name, sizeof name, false) > 0 && strcmp(name, "inside") != 0);
+    check(remove(LAYER FILE_NAME) == 0 && remove(LAYER "/tmp") == 0);
+    check(remove(LAYER "/readme") == 0 && remove(LAYER "/new") == 0);
+    return -remove(LAYER);
+}
+
+static int child_takes_memory(void)
+{
+    settings.limits.max_pages = 40;
+    check(box(&settings) > 0);
+    for (;;)
+        *sbrk(PAGE_SIZE) = 1;
+}
+
+static int child_forks(void)
+{
+    settings.limits.max_processes = 2;
+    check(box(&settings) > 0);
+    int child = fork();
+    if (child == 0)
+        return child_sleeps();
+    check(child == 2 && fork() == -E_LIMIT);
+    return 0;
+}
+
+static int limits(void)
+{
+    static struct process_info list[MAX_PROCESSES];
+    int n = processes(list, MAX_PROCESSES);
+
+    check(run(child_takes_memory) == STATUS_MEMORY && run(child_forks) == 0);
+    sleep(20);  // the end of a box is the end of all that is in it
+    return processes(list, MAX_PROCESSES) - n;
+}
+
 int main(void)
 {
     static const struct {
@@ -256,6 +347,7 @@ int main(void)
         {"memory on demand", memory_on_demand}, {"protection", protection},
         {"pipes", pipes}, {"killing", killing}, {"time slices", time_slices},
         {"files", files}, {"directories", directories}, {"programs", programs},
+        {"foreign programs", foreign_programs}, {"boxes", boxes_keep_in}, {"limits", limits},
     };
     int n_failed = 0;
 
