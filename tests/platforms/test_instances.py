@@ -28,7 +28,8 @@ def test_in_a_box_a_program_makes_the_same_system_calls(name):
     bare, box = (measure(name, one.name) for one in (BARE, BOX))
     assert box.system_calls == bare.system_calls
     more = box.instructions / bare.instructions - 1
-    assert abs(more) < (0.3 if name == "ctxsw" else 0.02)  # a switch also weighs box against box
+    # A switch also weighs box against box, and a path is looked for in layer and base.
+    assert abs(more) < {"ctxsw": 0.3, "diskread": 0.05}.get(name, 0.02)
 
 
 @pytest.mark.parametrize("where", [BARE.name, BOX.name, NESTED.name])

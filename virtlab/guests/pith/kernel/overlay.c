@@ -14,22 +14,18 @@
 // A file or directory by its inodes above and below, 0 where it is not there.
 struct place {
     uint32_t above, below;
+    bool is_directory;
 };
 
 // The way from the root to where a path leads, which may not be there yet.
 #define MAX_DEPTH MAX_PATH  // half of it for a working directory, half for a path
 static struct place way[MAX_DEPTH + 1];
-static char names[MAX_DEPTH + 1][NAME_LENGTH + 1];
+static char names[MAX_DEPTH + 2][NAME_LENGTH + 1];
 static int depth;
 static bool has_name;               // the path ends with a name, and not with . or ..
 static char buffer[BLOCK_SIZE] UNSET;
 
 static bool is_there(const struct place *place) { return place->above || place->below; }
-
-static bool is_directory(const struct place *place)
-{
-    return fs_type(place->above ? place->above : place->below) == FILE_DIRECTORY;
-}
 
 // A name in one directory; 0 if it is not there.
 static uint32_t find_name(uint32_t directory, const char *name)
@@ -42,49 +38,38 @@ static uint32_t find_name(uint32_t directory, const char *name)
 static struct place find_child(const struct place *parent, const char *name)
 {
     struct place child = {find_name(parent->above, name), find_name(parent->below, name)};
+    enum file_type above = child.above ? fs_type(child.above) : FILE_FREE;
 
-    if (child.above && fs_type(child.above) != FILE_DIRECTORY)
+    if (above == FILE_WHITEOUT)
+        return (struct place){0};
+    if (above == FILE_REGULAR)
         child.below = 0;
-    if (child.above && fs_type(child.above) == FILE_WHITEOUT)
-        child.above = 0;
-    if (child.below && (fs_type(child.below) == FILE_WHITEOUT ||
-                        (child.above && fs_type(child.below) != FILE_DIRECTORY)))
+    enum file_type below = child.below ? fs_type(child.below) : FILE_FREE;
+    if (below == FILE_WHITEOUT || (above == FILE_DIRECTORY && below == FILE_REGULAR))
         child.below = 0;
+    child.is_directory = (child.above ? above : below) == FILE_DIRECTORY;
     return child;
-}
-
-static int step(const char *name)
-{
-    const struct place *here = &way[depth];
-
-    if (!is_there(here))
-        return -E_NOENT;
-    if (!is_directory(here))
-        return -E_NOTDIR;
-    has_name = false;
-    if (strcmp(name, ".") == 0)
-        return 0;
-    if (strcmp(name, "..") == 0) {
-        depth -= depth > 0;  // above the root is the root
-        return 0;
-    }
-    if (depth == MAX_DEPTH)
-        return -E_NAME;
-    has_name = true;
-    way[depth + 1] = find_child(here, name);
-    memcpy(names[++depth], name, NAME_LENGTH + 1);
-    return 0;
 }
 
 static int walk_on(const char *path)
 {
-    char name[NAME_LENGTH + 1];
-    int result;
+    for (;;) {
+        const struct place *here = &way[depth];
+        const char *name = names[depth + 1];  // where it stays if it is one
+        int n = fs_next_name(&path, names[depth + 1]);
 
-    while ((result = fs_next_name(&path, name)) > 0)
-        if ((result = step(name)) < 0)
-            break;
-    return result;
+        if (n <= 0)
+            return n;
+        if (!here->is_directory)
+            return is_there(here) ? -E_NOTDIR : -E_NOENT;
+        has_name = strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+        if (has_name && depth == MAX_DEPTH)
+            return -E_NAME;
+        if (has_name)
+            way[++depth] = find_child(here, name);
+        else if (name[1] && depth > 0)
+            depth--;  // above the root is the root
+    }
 }
 
 // Sets way, names, depth and has_name; an error if the path leads nowhere even for a new file.
@@ -93,7 +78,7 @@ static int walk(const char *path)
     const struct box *box = current->box;
     int result = 0;
 
-    way[0] = (struct place){box->layer, box->base};
+    way[0] = (struct place){box->layer, box->base, true};
     depth = 0;
     has_name = false;
     if (*path != '/')
@@ -241,7 +226,7 @@ int overlay_find(const char *path, bool to_write, uint32_t *below)
     if (result < 0 || !is_there(place))
         return result < 0 ? result : -E_NOENT;
     if (place->above == 0)
-        return to_write && !is_directory(place) ? copy_up() : (int)place->below;
+        return to_write && !place->is_directory ? copy_up() : (int)place->below;
     *below = place->below;
     return place->above;
 }
@@ -276,12 +261,12 @@ int overlay_remove(const char *path)
         return result < 0 ? result : -E_NOENT;
     if (!has_name)
         return -E_INVALID;
-    if (is_directory(place) && !is_empty(place))
+    if (place->is_directory && !is_empty(place))
         return -E_NOTEMPTY;
     if ((result = make_way()) < 0)
         return result;
     const struct place *parent = &way[depth - 1];
-    if (place->above && is_directory(place))
+    if (place->above && place->is_directory)
         for_each_name(place->above, fs_remove_from, place->above);  // whiteouts
     if (place->above)
         result = fs_remove_from(parent->above, names[depth]);
@@ -299,7 +284,7 @@ int overlay_change_directory(const char *path)
 
     if (result < 0 || !is_there(&way[depth]))
         return result < 0 ? result : -E_NOENT;
-    if (!is_directory(&way[depth]))
+    if (!way[depth].is_directory)
         return -E_NOTDIR;
     for (int i = 1; i <= depth; i++)
         n += strlen(names[i]) + 1;
