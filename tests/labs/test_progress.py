@@ -72,7 +72,7 @@ def test_progress_is_a_table_and_can_be_taken_away(path, tmp_path):
     labs.check("02.3", "words")
     drawing = labs.exercises()
     row = next(r for r in drawing.rows if r[0] == "02.1")
-    assert row[3:] == ("yes", "1", "1") and "1 of 28 right" in drawing.text
+    assert row[3:] == ("yes", "1", "1") and "1 of 33 right" in drawing.text
     assert next(r for r in drawing.rows if r[0] == "02.3")[3] == "own judgement"
     copy = labs.export(tmp_path / "mine.json")
     assert json.loads(copy.read_text()) == json.loads(path.read_text())

@@ -41,6 +41,13 @@ def fewest(draw: Draw) -> str:
     return min(exits, key=exits.get)
 
 
+def register_reads(draw: Draw) -> int:
+    """Exits that reading a device's register more often costs more."""
+    kind = next(kind for kind in STEPPING_IN if kind.technique == draw.technique)
+    few, many = (boot(kind, f"devread {n}").n_exits for n in (draw.few, draw.few + draw.more))
+    return many - few
+
+
 EXERCISES = [
     Exercise(
         id="00.1",
@@ -92,6 +99,46 @@ EXERCISES = [
         step=lambda d: (
             "`machine.counters['traps']` has a number for each cause; the causes of interrupts "
             "have the word interrupt in their names. Add up the others."
+        ),
+    ),
+    Exercise(
+        id="00.3",
+        grade=1,
+        title="What a device costs",
+        text=lambda d: (
+            "The program `devread n` reads a register of the disk n times. Under "
+            f"{d.technique}, how many exits more does pith take with `devread "
+            f"{d.few + d.more}` than with `devread {d.few}` (16 MiB of RAM)?"
+        ),
+        draw=lambda rng: {
+            "technique": rng.choice(
+                ("trap-and-emulate", "binary-translation", "hardware-assisted")
+            ),
+            "few": rng.randrange(100, 500),
+            "more": rng.randrange(40, 400),
+        },
+        kind=Number(
+            value=register_reads,
+            unit="exits",
+            mistakes=(
+                (
+                    lambda right, d: 0,
+                    "A device is an address that no table maps, under every technique.",
+                ),
+                (
+                    lambda right, d: 2 * d.more,
+                    "An exit is the way out and back; it is counted once.",
+                ),
+                (
+                    lambda right, d: d.few + d.more,
+                    "That is all reads of the longer run; how many more are they?",
+                ),
+            ),
+        ),
+        because=lambda d: "The program reads the register itself, and each read is one exit.",
+        step=lambda d: (
+            "Boot both with the command in `append`, subtract `n_exits`, and divide by the reads "
+            "that the second makes more."
         ),
     ),
 ]

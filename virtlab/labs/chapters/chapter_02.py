@@ -37,6 +37,22 @@ def exits_of_ten(draw: Draw) -> int:
     return m.n_exits
 
 
+def carried_out(draw: Draw) -> int:
+    """Instructions of the ten that the hypervisor executes in the hart's place."""
+    m = load(TrapAndEmulate, TEN.replace("ROUNDS", str(draw.rounds)))
+    run_to(m, "done")
+    return m.counts["emulated"]
+
+
+POLICIES = ("flush", "lazy", "trace", "eager")
+
+
+def best_policy(draw: Draw) -> str:
+    """The policy of the shadow with the fewest exits for a command."""
+    exits = {p: boot(TrapAndEmulate, draw.command, policy=p).n_exits for p in POLICIES}
+    return min(exits, key=exits.get)
+
+
 def dispatch_price(draw: Draw) -> float:
     """Cycles of a dispatch at which emulation costs what trap-and-emulate does."""
     prices = cost.complete("pentium-4-672")
@@ -482,6 +498,59 @@ EXERCISES = [
         step=lambda d: (
             "Keep the number in a list or a dict outside the function. If exit.gpa is 0x1001_0000, "
             "add one, put it into the register, and answer Action.RESUME; else Action.HANDLE."
+        ),
+    ),
+    Exercise(
+        id="02.14",
+        grade=1,
+        title="Who executes what",
+        text=lambda d: (
+            f"The loop of `TEN` runs {d.rounds} times. How many instructions does the hypervisor "
+            "carry out in the hart's place until `done`?"
+        ),
+        draw=lambda rng: {"rounds": rng.randrange(7, 90)},
+        kind=Number(
+            value=carried_out,
+            unit="instructions",
+            mistakes=(
+                (
+                    lambda right, d: right + 1,
+                    "An exit for a hidden fault carries nothing out: the guest tries again.",
+                ),
+                (lambda right, d: right - 1, "The loop is right. What comes before it?"),
+                (lambda right, d: d.rounds, "Reading sscratch is privileged, too."),
+                (lambda right, d: 5 * d.rounds, "Only what is privileged leaves the hart."),
+            ),
+        ),
+        because=lambda d: f"Two in each of {d.rounds} rounds, and csrw stvec.",
+        step=lambda d: (
+            "Mark the lines of `TEN` that name a CSR: one before the loop, two in it. All others "
+            "run on the hart."
+        ),
+    ),
+    Exercise(
+        id="02.15",
+        grade=1,
+        title="Which policy keeps the shadow best?",
+        text=lambda d: (
+            "Under trap-and-emulate with 16 MiB, which policy of the shadow has the fewest exits "
+            f"for `{d.command}`?"
+        ),
+        draw=lambda rng: {"command": rng.choice(("forkwait 30", "ptemod", "ctxsw 150", "ls /bin"))},
+        kind=Choice(
+            options=lambda d: list(POLICIES),
+            value=best_policy,
+            hints=lambda d: {
+                "flush": "A flush drops what was still right, and every page of it faults again.",
+                "lazy": "What a fence names is dropped. Are the same tables used again soon?",
+                "trace": "Each store to a table exits. Is the table used before it changes again?",
+                "eager": "It fills entries at once. Are they used before they change again?",
+            },
+        ),
+        because=lambda d: "No policy wins everywhere.",
+        step=lambda d: (
+            f"Boot TrapAndEmulate with `append='{d.command}'` and each policy, and compare "
+            "`n_exits`."
         ),
     ),
 ]

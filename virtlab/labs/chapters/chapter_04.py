@@ -1,11 +1,12 @@
 """Exercises of chapter 04, hardware assistance: what still exits, and walks in two dimensions."""
 
-from virtlab import guests
-from virtlab.hypervisors import ExitReason, HardwareAssisted
+from virtlab import cost, guests
+from virtlab.hypervisors import BinaryTranslation, ExitReason, HardwareAssisted, TrapAndEmulate
 from virtlab.labs.chapters.chapter_00 import boot
 from virtlab.labs.chapters.chapter_02 import HANDLER_START, WANTS_HANDLER
 from virtlab.labs.exercise import Choice, Code, Draw, Exercise, Explanation, Number
 from virtlab.labs.judge import load, run_to
+from virtlab.machine import Machine
 from virtlab.published.walk_references import count_references
 
 POLICIES = ("flush", "lazy", "trace", "eager")
@@ -48,6 +49,43 @@ done:   j     done
     m = load(HardwareAssisted, text, firmware="sbi")
     run_to(m, "done")
     return m.n_exits
+
+
+def large_touches(draw: Draw) -> int:
+    """Exits of a guest that reads pages far apart, with 2 MiB pages in the second table."""
+    text = f"""
+        li    t0, 0x80000000
+        li    t1, {draw.pages}
+        li    t2, {draw.stride << 10}
+page:   ld    a1, 0(t0)
+        add   t0, t0, t2
+        addi  t1, t1, -1
+        bnez  t1, page
+done:   j     done
+"""
+    settings = {"ram": "32M", "firmware": "sbi", "large_pages": True}
+    m = load(HardwareAssisted, text, **settings)
+    run_to(m, "done")
+    return m.n_exits
+
+
+TECHNIQUES = {
+    "trap-and-emulate": (TrapAndEmulate, {}),
+    "binary-translation": (BinaryTranslation, {}),
+    "hardware-assisted, shadow": (HardwareAssisted, {"paging": "shadow"}),
+    "hardware-assisted, nested": (HardwareAssisted, {}),
+}
+
+
+def cheapest(draw: Draw) -> str:
+    """The technique that takes fewest cycles for a command, at a processor's prices."""
+    machines = {
+        name: boot(kind, draw.command, **settings) for name, (kind, settings) in TECHNIQUES.items()
+    }
+    counts = {name: cost.counts_of(m) for name, m in machines.items()}
+    counts["bare"] = cost.counts_of(boot(Machine, draw.command))
+    slowdown = cost.compare(counts, cost.complete(draw.processor)).slowdown
+    return min(TECHNIQUES, key=slowdown.get)
 
 
 def exits_by_choice(draw: Draw) -> int:
@@ -264,6 +302,65 @@ EXERCISES = [
         step=lambda d: (
             "Write down what one system call executes that could exit: the program's ecall, the "
             "kernel's sret. Of these count those in exits_on, and multiply by the calls."
+        ),
+    ),
+    Exercise(
+        id="04.11",
+        grade=2,
+        title="First touches of large pages",
+        text=lambda d: (
+            "With large_pages=True the second table maps 2 MiB at a time. A guest kernel of one "
+            f"page, at 0x8000_0000, reads one word at that address and then every {d.stride} KiB, "
+            f"{d.pages} words in all. How many exits are there?"
+        ),
+        draw=lambda rng: {
+            "pages": rng.randrange(8, 30),
+            "stride": rng.choice((256, 512, 640, 1024)),
+        },
+        kind=Number(
+            value=large_touches,
+            unit="exits",
+            mistakes=(
+                (lambda right, d: d.pages, "Several of these words lie in the same 2 MiB."),
+                (
+                    lambda right, d: right + 1,
+                    "The code lies in the first 2 MiB, and so does the first word.",
+                ),
+                (lambda right, d: right - 1, "Do not forget the last, half-used 2 MiB."),
+            ),
+        ),
+        because=lambda d: "One for each 2 MiB that is touched.",
+        step=lambda d: (
+            f"The last word lies {d.pages - 1} times {d.stride} KiB behind the first. In which "
+            "2 MiB is that, if the first 2 MiB are number 1?"
+        ),
+    ),
+    Exercise(
+        id="04.12",
+        grade=1,
+        title="Which is cheapest?",
+        text=lambda d: (
+            f"pith with 16 MiB runs `{d.command}`. At the prices of the processor "
+            f"{d.processor!r}, which technique takes the fewest cycles?"
+        ),
+        draw=lambda rng: {
+            "command": rng.choice(("forkwait 20", "nullsys 2000", "ptemod", "devread 2000")),
+            "processor": rng.choice(("prescott", "westmere", "haswell")),
+        },
+        kind=Choice(
+            options=lambda d: list(TECHNIQUES),
+            value=cheapest,
+            hints=lambda d: {
+                "trap-and-emulate": "How many exits has it, and what is one worth here?",
+                "binary-translation": "Translating has a price, which a short run hardly earns.",
+                "hardware-assisted, shadow": "It still keeps a shadow, by exits of the hardware.",
+                "hardware-assisted, nested": "Few exits are left. But what does one cost there?",
+            },
+        ),
+        because=lambda d: "Counts say how often, prices how long.",
+        step=lambda d: (
+            "`cost.compare({name: cost.counts_of(m), ...}, cost.complete("
+            f'"{d.processor}")).slowdown` has a number for each, with the bare machine among them.'
         ),
     ),
 ]
