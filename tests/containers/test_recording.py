@@ -143,9 +143,10 @@ def test_the_processes_are_those_that_ps_lists():
     assert running(ran).program == "ps"
 
 
-def test_each_box_sees_its_own_processes_host_name_and_ports():
+def test_each_box_sees_its_own_processes_names_and_ports():
     ran = machine(
-        "box -name web serve 7 & box -name db -share pids,host,network serve 8 & sleep 1; ps"
+        "box -name web -layer /tmp/web serve 7 & "
+        "box -name db -share pids,host,network serve 8 & sleep 1; ps"
     )
     ran.run(until="running ps")
     seen = {(one.kind, one.name): one.seen for one in objects(ran)}
@@ -153,6 +154,11 @@ def test_each_box_sees_its_own_processes_host_name_and_ports():
     assert server["web"] == "1" and server["host"] == server["db"] != "1"
     assert seen["host name", "web"] == {"web": "web"}
     assert seen["host name", "pith"] == {"host": "pith", "db": "pith"}
+    assert seen["root directory", "/"] == {"host": "/"}
+    [layered] = [names for (_, name), names in seen.items() if name.startswith("/tmp/web over ")]
+    assert layered == {"host": "/tmp/web", "web": "/"}
+    [read_only] = [names for (_, name), names in seen.items() if name.endswith("read only")]
+    assert read_only == {"db": "/"}
     assert seen["port", "7"] == {"web": "7"}
     assert seen["port", "8"] == {"host": "8", "db": "8"}
 

@@ -10,7 +10,9 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from virtlab.containers.pith import HOST, Box, boxes
+from virtlab.containers.pith import BOX_BYTES, HOST, Box, boxes
+from virtlab.containers.pith import TABLE as BOXES
+from virtlab.containers.pith import TABLE_END as BOXES_END
 
 CURRENT, TABLE, TABLE_END = "current", "processes", "processes_end"  # symbols; the last a pointer
 PORTS = "ports"  # a pointer to the first of a list
@@ -20,7 +22,7 @@ STATES = ("free", "new", "ready", "running", "waiting", "ended")
 PROCESS = struct.Struct("<Iii4xQ")  # state, number, number inside, box
 NAME_AT, NAME_BYTES, PROCESS_BYTES = 244, 28, 272
 PORT = struct.Struct("<16xQQQ")  # struct pipe: whose network, number, the next port
-POINTER = struct.Struct("<Q")
+ROOT = struct.Struct("<136x2I128s")  # struct box: the base's and the layer's inode, its path
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def processes(machine) -> list[Process]:
 
 
 def objects(machine) -> list[KernelObject]:
-    """Processes, host names and ports, with what each box sees of them.
+    """Processes, host names, root directories and ports, with what each box sees of them.
 
     Raises
     ------
@@ -93,6 +95,7 @@ def objects(machine) -> list[KernelObject]:
     return [
         *(_as_object(one, known, names) for one in processes(machine)),
         *_host_names(known, names),
+        *_roots(machine, known, names),
         *_ports(machine, known, names),
     ]
 
@@ -128,6 +131,23 @@ def _host_names(known: list[Box], names: Mapping[int, str]) -> list[KernelObject
             if box is owner or (owner.number == HOST and "hostname" not in box.own)
         }
         found.append(KernelObject("host name", owner.host_name, names[owner.number], seen))
+    return found
+
+
+def _roots(machine, known: list[Box], names: Mapping[int, str]) -> list[KernelObject]:
+    """The host's root; for a box with files of its own its base, and the layer if it has one."""
+    sharing = {names[box.number]: "/" for box in known if "files" not in box.own}
+    found = [KernelObject("root directory", "/", names[HOST], sharing)]
+    start, end = machine.symbols[BOXES], pointer(machine, BOXES_END)
+    for at in range(start, end, BOX_BYTES):
+        base, _, path = ROOT.unpack(machine.memory.read(at, ROOT.size))
+        number = machine.memory.entry(at) & 0xFFFF_FFFF
+        owner = next((box for box in known if box.number == number), None)
+        if owner is not None and "files" in owner.own:
+            layer = path.partition(b"\0")[0].decode(errors="replace")
+            name = f"{layer} over inode {base}" if layer else f"inode {base}, read only"
+            seen = {names[number]: "/"} | ({names[HOST]: layer} if layer else {})
+            found.append(KernelObject("root directory", name, names[number], seen))
     return found
 
 
