@@ -60,3 +60,18 @@ def test_every_page_is_reported_and_what_is_wrong_with_it(tmp_path):
     assert good["first_figure_s"] is None and good["slider_ms"] is None
     assert bad["outside_requests"] == ["http://elsewhere.example/x"]
     assert any("nothing is not defined" in error for error in bad["errors"])
+
+
+def test_the_day_of_a_data_centre_has_its_keys(monkeypatch, capsys):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import cluster
+
+    sys.path.pop(0)
+    monkeypatch.setattr(cluster, "HOSTS", (2, 4))
+    monkeypatch.setattr(sys, "argv", ["cluster.py", "--json"])
+    cluster.main()
+    measured = json.loads(capsys.readouterr().out)
+    assert list(measured) == ["seconds", "peak_mb", "seconds_by_hosts"]
+    assert list(measured["seconds_by_hosts"]) == ["2", "4"]
+    assert measured["seconds"] == measured["seconds_by_hosts"]["4"] > 0
+    assert measured["peak_mb"] > 10

@@ -94,6 +94,13 @@ def feed_power_off(rng):
     return made.hosts, made.vms, i64(rng.choice(on))
 
 
+def feed_adopt(rng):
+    made = running(rng)
+    vm = int(rng.integers(len(made.vms)))
+    made.power_off(vm)
+    return made.hosts, made.vms, i64(vm), i64(rng.integers(len(made.hosts)))
+
+
 def types(text: str) -> str:
     """The types of arguments: i and f for a number, I and F for an array, J and G of two axes."""
     names = {"i": "int64", "f": "float64", "I": "int64[:]", "F": "float64[:]"}
@@ -108,6 +115,7 @@ KNOWN = {
     f"{AT}cpu:divvy": (types("fIIIFFFFFFF"), feed_divvy),
     f"{AT}cpu:schedule": (types("FFFIiif"), feed_schedule),
     f"{AT}drs:priority_of": (types("fi"), feed_priority),
+    f"{AT}interval:adopt": (types("hvii"), feed_adopt),
     f"{AT}interval:power_off": (types("hvi"), feed_power_off),
     f"{AT}interval:power_on": (types("hvciiGeI"), feed_power_on),
     f"{AT}interval:run_interval": (types("hvcnIIIiiGJIIIGeI"), feed_interval),

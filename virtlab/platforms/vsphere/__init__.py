@@ -8,6 +8,7 @@
     ha           slots, failover capacity, restarts, isolation
     inventory    vSphere's objects, operations on them, tasks, events, alarms
     interval     all of it together: five minutes of a cluster
+    bridge       an inventory's hosts and machines simulated, and what happens as operations
     cluster      a data centre, its days, and why it did what it did
     published    what of this papers and manuals have figures for, scored
 

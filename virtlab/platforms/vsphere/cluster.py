@@ -16,7 +16,7 @@ import numpy as np
 
 from virtlab.platforms.vsphere import state
 from virtlab.platforms.vsphere.cpu import SHARES, UNLIMITED, linked
-from virtlab.platforms.vsphere.interval import power_off, power_on, run_interval
+from virtlab.platforms.vsphere.interval import adopt, power_off, power_on, run_interval
 from virtlab.platforms.vsphere.memory import SHARES_PER_MB
 from virtlab.platforms.vsphere.state import CLUSTER, EVENT, HOST, NODE, VM
 from virtlab.platforms.vsphere.vmotion import MOST_ROUNDS
@@ -106,6 +106,18 @@ class Simulation:
         rest = np.int64(self.time), self.rounds, self.log, self.counts
         power_on(self.hosts, self.vms, self.clusters, np.int64(vm), *rest)
         return self._take_events()[-1]
+
+    def adopt(self, vm: int, host: int) -> None:
+        """Take over a virtual machine that runs on `host` already.
+
+        Raises
+        ------
+        ValueError : there is no such one or no such host, or it is not off
+        """
+        self._host(host)
+        if self.vms[self._vm(vm)]["power"] != state.POWERED_OFF:
+            raise ValueError(f"virtual machine {vm} is not powered off.")
+        adopt(self.hosts, self.vms, np.int64(vm), np.int64(host))
 
     def power_off(self, vm: int) -> None:
         """Stop a virtual machine.

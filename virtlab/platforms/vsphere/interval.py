@@ -387,8 +387,16 @@ def power_on(hosts, vms, clusters, v, time, rounds, events, counts):
 
 
 @njit
+def adopt(hosts, vms, v, h):
+    """Let virtual machine `v`, which is off, run on host `h`; nobody is asked."""
+    start(vms, v)
+    vms[v].cpu_entitled = vms[v].typical
+    attach(hosts, vms, v, h)
+
+
+@njit
 def power_off(hosts, vms, v):
-    """Stop virtual machine `v`, on whatever host it is, or while it waits for a restart."""
+    """Stop virtual machine `v`, wherever it runs, or while it waits for a restart."""
     if vms[v].host >= 0:
         detach(hosts, vms, v)
     forget(vms[v])

@@ -1,0 +1,156 @@
+"""How does what is simulated reach vCenter's inventory? Objects to records, events to operations.
+
+`Bridge(inventory)` makes a simulation of an inventory's clusters: hosts, resource pools, and what
+is powered on. `step` simulates an interval and submits what has happened, so that migrations,
+failures and restarts are operations in the journal like a user's own. What each virtual machine
+demands is not in any inventory: `loads` says it, in MHz.
+
+# Model: a change of the inventory that the simulation did not make needs a new bridge.
+"""
+
+import numpy as np
+
+from virtlab.platforms.vsphere import state
+from virtlab.platforms.vsphere.cluster import INTERVAL_S, Event, Simulation
+from virtlab.platforms.vsphere.cpu import UNLIMITED
+from virtlab.platforms.vsphere.inventory import (
+    CONNECTED,
+    POWERED_ON,
+    ClusterComputeResource,
+    Inventory,
+)
+from virtlab.platforms.vsphere.state import CLUSTER, HOST, NODE, VM
+
+
+class Bridge:
+    """A simulation of an inventory, in step with it.
+
+    Parameters
+    ----------
+    inventory : Inventory, with a host and a virtual machine at least in every cluster
+    loads : dict of a virtual machine's reference to its mean demand in MHz; 500 for the others
+
+    Attributes
+    ----------
+    simulation : Simulation, whose host k is `hosts[k]` and whose virtual machine k is `vms[k]`
+
+    Raises
+    ------
+    ValueError : a cluster has no host or no virtual machine, or there is no cluster
+    """
+
+    def __init__(self, inventory: Inventory, loads: dict[str, float] | None = None):
+        self.inventory = inventory
+        self.hosts: list[str] = []
+        self.vms: list[str] = []
+        found = inventory.of("ClusterComputeResource")
+        if not found:
+            raise ValueError("the inventory has no cluster; accepted is one or more.")
+        parts = [self._cluster(k, one, loads or {}) for k, one in enumerate(found)]
+        hosts, vms, clusters, nodes, parents = zip(*parts, strict=True)
+        joined = [np.concatenate(each) for each in (hosts, vms, clusters, nodes)]
+        made = joined[2]
+        for begin, size in (("first_host", "hosts"), ("first_vm", "vms"), ("first_node", "nodes")):
+            made[begin] = np.cumsum(made[size]) - made[size]
+        joined[1]["node"] += made["first_node"][joined[1]["cluster"]]
+        self.simulation = Simulation(*joined, [up for each in parents for up in each])
+        at = {moid: k for k, moid in enumerate(self.hosts)}
+        for k, moid in enumerate(self.vms):
+            one = inventory.objects[moid]
+            if one.power == POWERED_ON:
+                self.simulation.adopt(k, at[one.host])
+
+    def _cluster(self, number: int, cluster: ClusterComputeResource, loads):
+        inventory, moid = self.inventory, cluster.moid
+        hosts, vms = inventory.of("HostSystem", moid), inventory.of("VirtualMachine", moid)
+        if not hosts or not vms:
+            raise ValueError(f"cluster {cluster.name} has no host or no virtual machine.")
+        pools = [inventory.objects[cluster.pool], *inventory.of("ResourcePool", cluster.pool)]
+        record = np.zeros(1, CLUSTER)
+        record["hosts"], record["vms"], record["nodes"] = len(hosts), len(vms), len(pools + vms)
+        record["drs"], record["ha"] = cluster.drs, cluster.ha
+        record["threshold"], record["isolation"] = cluster.threshold, state.POWER_OFF
+        record["failover_percent"] = cluster.failover_percent
+        self.hosts += [one.moid for one in hosts]
+        self.vms += [one.moid for one in vms]
+        nodes, parents = _nodes(pools, vms)
+        return _hosts(number, hosts), _vms(number, vms, len(pools), loads), record, nodes, parents
+
+    def step(self, seconds: int = INTERVAL_S) -> list[Event]:
+        """Simulate an interval and submit what has happened; returns the events.
+
+        Raises
+        ------
+        RuntimeError : the inventory refuses what has happened, since somebody has changed it
+        """
+        events = self.simulation.step(seconds)
+        for event in events:
+            for kind, target, arguments in self.operations(event):
+                task = self.inventory.submit(kind, target, float(event.time), **arguments)
+                if task.fault:
+                    raise RuntimeError(f"{kind} of {target}: {task.message}")
+        return events
+
+    def operations(self, event: Event) -> list[tuple[str, str, dict]]:
+        """What an event is to the inventory: kind, target and arguments of operations."""
+        if event.kind == state.HOST_FAILED:
+            return [("HostNotResponding", self.hosts[event.source], {})]
+        if event.kind == state.HOST_RETURNED:
+            lost = self.inventory.objects[self.hosts[event.source]].connection != CONNECTED
+            return [("ReconnectHost", self.hosts[event.source], {})] if lost else []
+        if event.kind == state.MIGRATED:
+            return [("MigrateVM", self.vms[event.vm], {"host": self.hosts[event.target]})]
+        if event.kind in (state.PLACED, state.RESTARTED):
+            return [("PowerOnVM", self.vms[event.vm], {"host": self.hosts[event.target]})]
+        stopped = event.kind == state.VM_STOPPED
+        if stopped and self.inventory.objects[self.vms[event.vm]].power == POWERED_ON:
+            return [("PowerOffVM", self.vms[event.vm], {})]
+        return []
+
+
+def _hosts(number: int, hosts):
+    made = np.zeros(len(hosts), HOST)
+    made["cluster"] = number
+    made["core"] = [one.mhz for one in hosts]
+    made["cpu"] = [one.mhz * one.cores for one in hosts]
+    made["memory"] = made["free"] = [one.memory_mb for one in hosts]
+    for name in ("fails_at", "isolated_at", "returns_at"):
+        made[name] = -1
+    for record, one in zip(made, hosts, strict=True):
+        if one.connection != CONNECTED:
+            record["state"] = state.NOT_RESPONDING
+        elif one.maintenance:
+            record["state"] = state.MAINTENANCE
+    return made
+
+
+def _vms(number: int, vms, n_pools: int, loads):
+    made = np.zeros(len(vms), VM)
+    made["cluster"], made["node"] = number, n_pools + np.arange(len(vms))
+    made["host"] = made["down_since"] = made["together"] = made["apart"] = -1
+    made["restart"] = state.MEDIUM_PRIORITY
+    made["vcpus"] = [one.cpus for one in vms]
+    made["typical"] = [loads.get(one.moid, 500.0) for one in vms]
+    made["memory"] = [one.memory_mb for one in vms]
+    made["overhead"] = [one.overhead_mb for one in vms]
+    for name in ("cpu_shares", "cpu_reservation", "cpu_limit", "memory_shares"):
+        made[name] = [getattr(one, name) for one in vms]
+    made["memory_reservation"] = [one.memory_reservation for one in vms]
+    made["noise"] = 1 + np.arange(len(vms))
+    made["touch_rate"], made["active_percent"], made["same_percent"] = 64, 30, 10
+    made["dirty_rate"] = 10
+    return made
+
+
+def _nodes(pools, vms):
+    """The nodes of pools and virtual machines, and of each the number of its parent."""
+    nodes = np.zeros(len(pools) + len(vms), NODE)
+    nodes["memory_limit"] = UNLIMITED
+    number = {pool.moid: k for k, pool in enumerate(pools)}
+    parents = [-1, *(number[one.parent] for one in (*pools[1:], *vms))]
+    for name in nodes.dtype.names:
+        if name != "memory_limit":
+            nodes[name] = [getattr(one, name) for one in (*pools, *vms)]
+    nodes["memory_reservation"][len(pools) :] += [one.overhead_mb for one in vms]
+    nodes["memory_limit"][: len(pools)] = [one.memory_limit for one in pools]
+    return nodes, parents
