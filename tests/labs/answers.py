@@ -184,7 +184,8 @@ WRONG = {
         (HANDLE, "access fault"),
         (DEVICE.replace("loads = [0]", "loads = [-1]"), "the first gives 1"),
         (DEVICE.replace("!= 0x1001_0000", "== 0"), "UART|holds"),
-        (DEVICE.replace("loads[0] += 1", "loads[0] += 3"), "holds"),
+        (DEVICE.replace("loads[0] += 1", "loads[0] += 3"), "holds|gave"),
+        (DEVICE.replace("loads = [0]", "loads = [50]"), "set it back"),
     ],
     "03.5": [
         ("counted = {}\n" + HANDLE, "empty"),

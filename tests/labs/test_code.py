@@ -9,6 +9,7 @@ import pytest
 
 from tests.labs import answers
 from virtlab import labs
+from virtlab.hypervisors import Action
 from virtlab.labs.candidate import AnswerError, Candidate, Limits
 from virtlab.labs.chapters import EXERCISES
 from virtlab.labs.exercise import Code
@@ -181,6 +182,19 @@ def test_a_function_of_the_notebook_takes_along_what_it_uses():
     text, name = text_of(again)
     with Candidate(text, name) as candidate:
         assert candidate.call(3) == again(3)
+
+
+waits = [1, 2, 3]  # as if the exercise had been tried in the notebook before
+
+
+def note(vcpu, exit):
+    waits.append(exit.steps)
+    return Action.HANDLE
+
+
+def test_what_earlier_runs_have_collected_is_not_sent_along():
+    assert labs.check("04.5", note).right
+    assert waits == [1, 2, 3]
 
 
 def test_what_cannot_be_taken_along_is_named():

@@ -13,12 +13,14 @@ GIVEN = ("Action", "ExitReason")  # every answer has them
 MOST_PARTS = 50
 
 
-def text_of(answer) -> tuple[str, str | None]:
+def text_of(answer, empty: tuple[str, ...] = ()) -> tuple[str, str | None]:
     """The source of an answer, and the name of its function if it was given as one.
 
     Parameters
     ----------
     answer : str, or a function made with def
+    empty : names of lists and dicts in which the function collects; they are sent empty, whatever
+        earlier runs in the notebook have left in them
 
     Raises
     ------
@@ -35,6 +37,10 @@ def text_of(answer) -> tuple[str, str | None]:
         )
     parts: dict[str, str] = {}
     _collect(answer, parts)
+    held = answer.__globals__
+    for name in empty:
+        if name in parts and type(held.get(name)) in (list, dict):
+            parts[name] = f"{name} = {type(held[name])()!r}"
     return "\n".join(parts.values()), answer.__name__
 
 

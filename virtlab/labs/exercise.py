@@ -144,6 +144,7 @@ class Code:
     start : str, what the learner begins with
     wants : str, what kind of answer is wanted
     draw : the numbers of a hidden variant
+    empty : names in which the answer collects; each trial begins with them empty
     """
 
     form: str
@@ -152,6 +153,7 @@ class Code:
     wants: str
     draw: Callable[[random.Random], dict]
     n_trials: int = N_TRIALS
+    empty: tuple[str, ...] = ()
 
     def ask(self, draw: Draw) -> str:
         """What kind of answer is wanted, in words."""

@@ -25,7 +25,7 @@ def judge_code(exercise: Exercise, answer, because: str, limits: Limits | None) 
     if kind.form == "assembly":
         return _judge_assembly(exercise, answer, because)
     try:
-        text, name = text_of(answer)
+        text, name = text_of(answer, kind.empty)
     except (TypeError, ValueError) as error:
         raise UnansweredError(str(error)[0].upper() + str(error)[1:]) from None
     printed = ""

@@ -182,6 +182,11 @@ def try_device(candidate, draw: Draw) -> str | None:
             continue
         if value == plain_uart:
             return f"The UART's status in {rd} is {given:#x}; its loads are not the device's."
+        if given > len(draw.places):
+            return (
+                f"Load number {value} gave {given}. If your device has counted in a run before, "
+                "set it back to its beginning."
+            )
         if given == value - 1:
             return f"The load number {value} gave {given}; the first gives 1."
         return f"After load number {value} of the device register {rd} holds {given}."
@@ -472,6 +477,7 @@ EXERCISES = [
             start="counted = {}\n\n\n" + HANDLER_START,
             wants=WANTS_HANDLER,
             draw=draw_words,
+            empty=("counted",),
         ),
         step=lambda d: (
             "A CSR instruction has something else than 0 in bits 14 to 12: "

@@ -221,6 +221,7 @@ EXERCISES = [
             wants=WANTS_HANDLER,
             draw=lambda rng: {"calls": rng.randrange(20, 90)},
             n_trials=2,
+            empty=("counted",),
         ),
         because=lambda d: "RETURN leads: every way back into a program is one.",
         step=lambda d: (

@@ -235,6 +235,7 @@ EXERCISES = [
             wants=WANTS_HANDLER,
             draw=lambda rng: {"command": rng.choice(("sleep 1", "sleep 2", "sleep 1; sleep 1"))},
             n_trials=3,
+            empty=("waits",),
         ),
         because=lambda d: "Nobody wants to run while the program sleeps, so the kernel waits.",
         step=lambda d: "`waits.append(exit.steps)`, and then the answer Action.HANDLE.",
