@@ -114,6 +114,19 @@ def test_every_prediction_is_answered(path):
 
 
 @chapters
+def test_the_answer_is_among_the_choices(path):
+    choices: list[str] = []
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            text = output.get("data", {}).get("text/plain", "")
+            if text.startswith("Predict."):
+                choices = re.findall(r"^  \( \) (.+)$", text, re.MULTILINE)
+            elif text.startswith("no guess, result ") and choices:
+                told = text.removeprefix("no guess, result ")
+                assert any(told.startswith(f"{choice}.") for choice in choices), text
+
+
+@chapters
 def test_its_cells_are_short(path):
     lengths = []
     for cell in code_cells(path):
