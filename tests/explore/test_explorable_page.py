@@ -8,6 +8,7 @@ import pytest
 import recorded
 from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
+from recorded_kvm import REQUESTS, RUNS, watched
 
 from virtlab.explore import (
     Axis,
@@ -31,6 +32,10 @@ from virtlab.explore import (
     cpu_shares,
     density,
     exits,
+    halt_polling,
+    io_paths,
+    kvm_architecture,
+    mode_times,
     namespaces,
     nested_walk,
     paging_crossover,
@@ -162,6 +167,10 @@ COMPILED = {
     "namespaces": lambda: namespaces(OBJECTS),
     "one more server": lambda: compare_instances(SERVERS),
     "how many fit": lambda: density(FITS),
+    "modes under KVM": lambda: kvm_architecture(watched()),
+    "time by mode": lambda: mode_times(RUNS),
+    "exits by path": lambda: io_paths(REQUESTS),
+    "polling": lambda: halt_polling(),
     "price": lambda: price_sensitivity({"a": FakeVm(), "b": FakeVm(n=20, seed=3)}),
 }
 CHARTS = {

@@ -14,6 +14,7 @@ sys.path.insert(0, {str(EXPLORE)!r})
 import recorded
 from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
+from recorded_kvm import REQUESTS, RUNS, watched
 from virtlab import explore
 from virtlab.machine import Machine
 
@@ -35,6 +36,10 @@ figures = [
     (explore.namespaces(OBJECTS), {{"viewer": 0}}),
     (explore.compare_instances(SERVERS), {{"quantity": 1}}),
     (explore.density(FITS), {{"quantity": 0}}),
+    (explore.kvm_architecture(watched()), {{"shown": 7}}),
+    (explore.mode_times(RUNS), {{"per_exit": 100}}),
+    (explore.io_paths(REQUESTS), {{"case": 1}}),
+    (explore.halt_polling(), {{"every": 0}}),
 ]
 told = [figure.drawing(**some) for figure, values in figures for some in ({{}}, values)]
 print(json.dumps([drawing.html() for drawing in told]))
@@ -56,4 +61,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 32
+    assert len(set(compiled)) == 40

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 
 import feed_boxes
+import feed_kvm
 import feed_published
 import feed_vsphere
 import numpy as np
@@ -392,7 +393,7 @@ KNOWN = {
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),
 }
-KNOWN |= feed_published.KNOWN | feed_boxes.KNOWN | feed_vsphere.KNOWN
+KNOWN |= feed_published.KNOWN | feed_boxes.KNOWN | feed_kvm.KNOWN | feed_vsphere.KNOWN
 
 
 def compiled_functions() -> set[str]:

@@ -31,6 +31,10 @@
 | what a box sees of the kernel's objects | `namespaces(m)` |
 | what one more process, box or VM takes | `compare_instances({...})` |
 | how many of each fit in the same RAM | `density(records)` |
+| guest, kernel and user mode under KVM, exit by exit | `kvm_architecture(watch.exits)` |
+| time in each of the three modes | `mode_times({"a run": vcpu.modes(), ...})` |
+| exits for one request by I/O path | `io_paths({...})` |
+| polling before a vcpu gives the processor away | `halt_polling()` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -56,6 +60,8 @@ from virtlab.explore.figures.cpu_shares import cpu_shares
 from virtlab.explore.figures.curve import sweep, tlb_sweep
 from virtlab.explore.figures.exits import exit_table, exits, exits_by_reason
 from virtlab.explore.figures.instances import compare_instances, density
+from virtlab.explore.figures.kvm import halt_polling, io_paths, mode_times
+from virtlab.explore.figures.kvm_architecture import kvm_architecture
 from virtlab.explore.figures.namespaces import namespaces
 from virtlab.explore.figures.nested_walk import nested_walk
 from virtlab.explore.figures.page_table import page_table
@@ -107,7 +113,11 @@ __all__ = [
     "exits",
     "exits_by_reason",
     "grouped_hex",
+    "halt_polling",
+    "io_paths",
+    "kvm_architecture",
     "left_out",
+    "mode_times",
     "namespaces",
     "nested_walk",
     "page_table",

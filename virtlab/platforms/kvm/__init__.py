@@ -2,6 +2,6 @@
 
 api             names, numbers and records that both share
 device          /dev/kvm of the machine at hand (ioctls, x86: its requests, its guests)
-model           the same on the model (model_vcpu, halt_polling, riscv)
+model           the same on the model (model_vcpu, halt_polling, riscv); watching: exit by exit
 user_space      the rest of the machine, in the program: board and devices
 """

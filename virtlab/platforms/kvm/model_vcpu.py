@@ -213,6 +213,7 @@ class Vcpu:
     kvm_run : the Run page, right after each run
     n_runs : how often it was entered from the program
     halt_polling : see halt_polling.py
+    watch : called with reason, exit and whether it is handed out, after each decision; or None
     """
 
     def __init__(self, vm, processor: Processor, halt_polling: HaltPolling):
@@ -220,6 +221,7 @@ class Vcpu:
         self.kvm_run = api.Run()
         self.halt_polling = halt_polling
         self.n_runs = 0
+        self.watch = None
         self._answer = Action.HANDLE
         self._complete = None  # what is left to do of the exit that was handed out
         self._halted_at: int | None = None
@@ -321,6 +323,8 @@ class Vcpu:
         action = Action.HANDLE if decide is None else decide(exit_)
         counted = self._exits.setdefault(reason.name, [0, 0])
         counted[action == Action.STOP] += 1
+        if self.watch is not None:
+            self.watch(reason, exit_, action == Action.STOP)
         return action
 
     def _hand_out(self, reason: api.ExitReason, complete=None, then=Action.RETRY) -> Action:
