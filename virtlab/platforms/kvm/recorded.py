@@ -7,9 +7,12 @@ made. Its figures belong to that machine: they may be shown beside others and de
 
 import datetime
 import json
+import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
+from virtlab.platforms.kvm import device
 from virtlab.platforms.kvm.api import (
     KVM_EXIT_INTR,
     KVM_EXIT_MMIO,
@@ -69,6 +72,37 @@ def sentences(machine, name: str) -> list[str]:
                 break
         result = getattr(vcpu.get_regs(), guest.result)
         return [*told, f"{guest.result} is {result:#x}."]
+
+
+def run_or_recorded(loop: Callable, machine, name: str) -> list[str]:
+    """What `loop(machine, name)` tells of a guest, or the recorded run where no device opens.
+
+    With VIRTLAB_RECORDED in the environment it is the recorded one for the device: the pages of the
+    book are made so, lest they tell of whichever machine they were made on.
+
+    Parameters
+    ----------
+    loop : function of a machine and a guest's name, returns lines
+    machine : the module device or model
+    name : one of SHOWN
+
+    Raises
+    ------
+    ValueError
+        there is no such recorded guest
+    """
+    found = load()
+    if name not in found["guests"]:
+        raise ValueError(f"guest {name!r}: accepted are {', '.join(found['guests'])}.")
+    if machine is not device:
+        return loop(machine, name)
+    probe = device.probe()
+    if probe.works and not os.environ.get("VIRTLAB_RECORDED"):
+        return loop(machine, name)
+    where = f"{found['machine']['processor']}, {found['machine']['system']}"
+    mark = f"RECORDED on {found['date']}, {where}; not run here"
+    reason = "." if probe.works else f": {probe.sentence}"
+    return [mark + reason, *found["guests"][name]]
 
 
 def record(machine, n_stores: int | None = None) -> dict:

@@ -1,0 +1,54 @@
+"""The loop that the chapter has its reader write: does it run guests on both implementations?"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from virtlab.platforms.kvm import api, device, model, recorded
+
+CHAPTER = Path(__file__).resolve().parents[3] / "notebooks" / "07_kvm.ipynb"
+
+
+@pytest.fixture(scope="module")
+def loop():
+    """The function of the chapter's cell."""
+    cells = json.loads(CHAPTER.read_text("utf-8"))["cells"]
+    (source,) = ["".join(cell["source"]) for cell in cells if cell["id"] == "loop"]
+    assert len([line for line in source.splitlines() if line.strip()]) <= 15
+    names = {"api": api}
+    exec(source, names)
+    return names["loop"]
+
+
+def test_it_plays_the_device(loop, machine):
+    told = loop(machine, "mmio")
+    assert told == recorded.load()["guests"]["mmio"][:-1]
+    assert "1-byte store of 0x2a to 0x10000010" in told[2]
+
+
+def test_it_tells_how_each_guest_ends(loop, machine):
+    ends = {name: loop(machine, name)[-1].split(":")[0] for name in ("halt", "fault", "odd")}
+    assert ends == {
+        "halt": "KVM_EXIT_HLT",
+        "fault": "KVM_EXIT_SHUTDOWN",
+        "odd": "KVM_EXIT_INTERNAL_ERROR",
+    }
+
+
+def test_a_recorded_run_is_marked(loop, monkeypatch):
+    monkeypatch.setenv("VIRTLAB_RECORDED", "1")
+    mark, *told = recorded.run_or_recorded(loop, device, "mmio")
+    assert mark.startswith("RECORDED on ") and "not run here" in mark
+    assert told[:-1] == recorded.run_or_recorded(loop, model, "mmio")
+    monkeypatch.delenv("VIRTLAB_RECORDED")
+    closed = device.Probe(False, "/dev/kvm does not open: there is no such device.")
+    monkeypatch.setattr(device, "probe", lambda: closed)
+    assert recorded.run_or_recorded(loop, device, "mmio")[0].endswith(closed.sentence)
+    with pytest.raises(ValueError, match="guest 'storm': accepted are halt"):
+        recorded.run_or_recorded(loop, model, "storm")
+
+
+def test_where_the_device_opens_the_loop_is_run(loop, real, monkeypatch):
+    monkeypatch.delenv("VIRTLAB_RECORDED", raising=False)
+    assert recorded.run_or_recorded(loop, real, "mmio") == loop(model, "mmio")
