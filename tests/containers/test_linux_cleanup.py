@@ -93,6 +93,7 @@ def test_nothing_is_left_of_100_boxes_of_which_20_are_killed_midway(callers):
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     mounts = Path("/proc/self/mountinfo").read_text()
+    children = children_of(os.getpid())  # a browser of other tests, say
     killed = set(chance.sample(range(N_BOXES), N_KILLED))
     victims = []
     for number in range(N_BOXES):
@@ -120,7 +121,7 @@ def test_nothing_is_left_of_100_boxes_of_which_20_are_killed_midway(callers):
     assert groups.leftovers(groups.places()) == []
     assert Path("/proc/self/mountinfo").read_text() == mounts
     assert list(callers.temporary.iterdir()) == []
-    assert children_of(os.getpid()) == []
+    assert set(children_of(os.getpid())) <= set(children)
 
 
 def running(pids: list[int]) -> list[int]:
