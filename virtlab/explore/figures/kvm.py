@@ -173,10 +173,10 @@ def halt_polling(
     return Explorable(
         polling_kernel.halt_polling,
         [
+            Range("grow", "halt_poll_ns_grow", 0, 4, 1, grow),
+            Range("most", "halt_poll_ns", 0, 400, 10, most, "us"),
             Range("usual", "usual halt", 5, 400, 5, usual, "us"),
             Range("every", "every so many is a long one", 0, 30, 1, every),
-            Range("most", "halt_poll_ns", 0, 400, 10, most, "us"),
-            Range("grow", "halt_poll_ns_grow", 0, 4, 1, grow),
         ],
         {"rare": rare, "numbers": np.arange(1, n + 1)},
         outputs={
