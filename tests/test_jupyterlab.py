@@ -29,6 +29,7 @@ MOVABLE = (
     "e => !e.disabled && !e.closest('[disabled]') && e.ariaValueMin !== (e.ariaValueMax ?? '')"
 )
 STANDS = "e => e.ariaValueNow ?? (e.type === 'checkbox' ? e.checked : e.value)"
+KERNEL_STATUS = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
 # What a figure shows beside its controls.
 FIGURE = """figure => [...figure.querySelectorAll(
         ".widget-html-content, .js-plotly-plot svg, figure")]
@@ -243,14 +244,24 @@ def test_machines_are_driven_by_keyboard(chapter, name):
         player.scroll_into_view_if_needed()
         registers = player.get_by_role("table", name="registers")
         place = player.locator(".vl-where")
-        wait_until(lambda place=place: "instruction" in place.inner_text(), seen=player.inner_text)
 
-        def press(button: str, times: int = 1, player=player, place=place) -> None:
-            player.get_by_role("button", name=button, exact=True).focus()
-            for _ in range(times):
+        def situation(player=player) -> str:
+            focus = tab.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+            kernel = tab.evaluate(KERNEL_STATUS)
+            return f"focus on {focus}; kernel {kernel}; {player.inner_text()}"
+
+        wait_until(lambda: tab.evaluate(KERNEL_STATUS) == "idle", seen=situation)
+        wait_until(lambda place=place: "instruction" in place.inner_text(), seen=situation)
+
+        def press(name: str, times: int = 1, player=player, place=place) -> None:
+            button = player.get_by_role("button", name=name, exact=True)
+            for turn in range(times):
                 seen = place.inner_text()
-                tab.keyboard.press("Enter")
-                wait_until(lambda seen=seen: place.inner_text() != seen, seen=player.inner_text)
+                if turn == 0:  # the notebook may take the focus back while it settles
+                    button.press("Enter")
+                else:
+                    tab.keyboard.press("Enter")
+                wait_until(lambda seen=seen: place.inner_text() != seen, seen=situation)
 
         press("Restart")
         before, start = registers.inner_text(), place.inner_text()
