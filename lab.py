@@ -44,6 +44,10 @@ BOOK = ("book", "lab")
 TEST = ("book", "lab", "test", "toolchain")
 MEGABYTES = {LAB: 900, BOOK: 1100, TEST: 2600}  # what .venv weighs afterwards, rounded up
 
+# Two processes share the tests' files out, in the order of their names: the site's come first, and
+# take longest. `-n 0` among pytest's arguments runs all in one.
+SIDE_BY_SIDE = ("-n", "2", "--no-loadscope-reorder")
+
 # What some tests drive besides Python packages: how to see that it is there, Debian's package.
 SYSTEM = {
     "qemu-system-riscv64": (("qemu-system-riscv64",), ("qemu-system-riscv", "qemu-system-misc")),
@@ -220,7 +224,7 @@ def test(pytest_arguments):
         [PYTHON, "-m", "ruff", "check", "."],
         [PYTHON, "-m", "ruff", "format", "--check", "."],
         [os.path.join(SCRIPTS, "lint-imports" + PROGRAM), "--no-cache"],
-        [PYTHON, "-m", "pytest", *pytest_arguments],
+        [PYTHON, "-m", "pytest", *SIDE_BY_SIDE, *pytest_arguments],
     ):
         name = " ".join([os.path.basename(command[0]), *command[1:]])
         say("\n$ " + name.replace("python -m ", ""))

@@ -16,6 +16,13 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 import visitor  # noqa: E402
 
+# In a parallel run each file's tests belong to one process, and so do the tests of these folders:
+TOGETHER = {
+    "tests/book/": "site",  # one site is built for both
+    "tests/browser/": "site",
+    "tests/containers/": "boxes",  # what is left of a box is counted: no other boxes meanwhile
+}
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -36,6 +43,20 @@ def pytest_configure(config):
     os.environ["VIRTLAB_PROGRESS"] = "off"  # answers that are checked in tests are nobody's
     if config.option.seed is None:
         config.option.seed = random.SystemRandom().randrange(1 << 32)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Files are what the processes of a parallel run share out; some have to stay together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            groups = (group for folder, group in TOGETHER.items() if file.startswith(folder))
+            return next(groups, file)
+
+    return Together(config, log)
 
 
 def pytest_report_header(config):
