@@ -14,6 +14,7 @@ STEPS = (
     ("the run loop of the machine", "_warm_machine"),
     ("snapshots and registers", "_warm_views"),
     ("the hypervisors", "_warm_hypervisors"),
+    ("the data centre", "_warm_data_centre"),
 )
 GUEST = "li a0, 2\nmv a1, a0\necall\n"
 
@@ -52,6 +53,12 @@ def _warm_hypervisors(state: dict) -> None:
         vm.handle(ExitReason.PRIVILEGED, answer)
         vm.handle(ExitReason.EXCEPTION, answer)
         vm.step(2)
+
+
+def _warm_data_centre(state: dict) -> None:
+    from virtlab.platforms.vsphere.cluster import simulation
+
+    simulation(2, 8).step()
 
 
 def warm(progress=None) -> float:

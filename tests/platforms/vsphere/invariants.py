@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from virtlab.platforms.vsphere import ha
 from virtlab.platforms.vsphere import state as s
 from virtlab.platforms.vsphere.cluster import simulation
 
@@ -76,18 +77,20 @@ def random_scenario(seed: int, steps: int = 24) -> int:
         drs=bool(rng.random() < 0.8),
         ha=bool(rng.random() < 0.8),
         threshold=int(rng.integers(1, 6)),
-        failover_percent=int(rng.integers(0, 50)),
+        failover_percent=int(rng.integers(0, 50)) if rng.random() < 0.7 else 0,
+        tolerate=int(rng.integers(3)),
         isolation=int(rng.integers(2)),
         cores=int(rng.choice([2, 4, 8])),
         memory_mb=int(rng.choice([16_384, 32_768, 65_536])),
     )
+    limit_some(simulated, rng)
     assert_sound_but_for_memory(simulated)
     for _ in range(steps):
         for host in range(hosts):
             act_on_host(simulated, host, rng)
         for vm in rng.integers(len(simulated.vms), size=3).tolist():
             if simulated.vms["power"][vm] == s.POWERED_OFF:
-                simulated.power_on(vm)
+                assert_admitted(simulated, vm)
             elif rng.random() < 0.3:
                 simulated.power_off(vm)
         before = simulated.vms["power"].copy()
@@ -104,6 +107,37 @@ def assert_sound_but_for_memory(simulation):
     """Before the first step nobody has touched memory yet."""
     assert not simulation.vms["touched"].any()
     assert (simulation.hosts["cpu_reserved"] <= simulation.hosts["cpu"]).all()
+
+
+def limit_some(simulated, rng):
+    """Give a tenth of the virtual machines a CPU limit, above what they reserve."""
+    limited = np.flatnonzero(rng.random(len(simulated.vms)) < 0.1)
+    limits = simulated.vms["cpu_reservation"][limited] + rng.integers(1, 2000, limited.size)
+    simulated.vms["cpu_limit"][limited] = limits
+    simulated.nodes["cpu_limit"][simulated.vms["node"][limited]] = limits
+
+
+def assert_admitted(simulated, vm):
+    """Power `vm` on; admission control decides as the manual's rules do in plain Python."""
+    cluster = simulated.clusters[simulated.vms[vm]["cluster"]]
+    begin, end = cluster["first_host"], cluster["first_host"] + cluster["hosts"]
+    hosts = [one for one in simulated.hosts[begin:end] if one["state"] == s.CONNECTED]
+    begin, end = cluster["first_vm"], cluster["first_vm"] + cluster["vms"]
+    others = [one for one in simulated.vms[begin:end] if one["power"] != s.POWERED_OFF]
+    allowed, _ = ha.admit(
+        [ha.Needs(float(one["cpu"]), float(one["memory"])) for one in hosts],
+        [needs_of(one) for one in others],
+        needs_of(simulated.vms[vm]),
+        int(cluster["tolerate"]),
+        float(cluster["failover_percent"]),
+    )
+    event = simulated.power_on(vm)
+    refused = event.reason in (s.ADMISSION, s.NO_SLOT)
+    assert refused == (not allowed and bool(cluster["ha"]))
+
+
+def needs_of(vm):
+    return ha.Needs(float(vm["cpu_reservation"]), float(vm["memory_reservation"] + vm["overhead"]))
 
 
 def act_on_host(simulated, host, rng):

@@ -41,6 +41,9 @@ def test_moves_failures_and_restarts_become_operations():
     kinds = {operation.kind for operation in inventory.journal}
     assert kinds >= {"MigrateVM", "HostNotResponding", "PowerOnVM", "PowerOffVM", "ReconnectHost"}
     assert Inventory.replay(inventory.journal).snapshot() == inventory.snapshot()
+    moved = [task.message for task in inventory.tasks if task.kind == "MigrateVM"]
+    assert all(": it " in message for message in moved)
+    assert any("takes the imbalance from" in message for message in moved)
 
 
 def test_random_failures_keep_them_in_step(seed):

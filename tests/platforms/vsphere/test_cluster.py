@@ -111,7 +111,59 @@ def test_admission_control_keeps_the_percentage_free():
     simulated.vms["cpu_reservation"], simulated.vms["memory_reservation"] = 5200, 0
     placed = [simulated.power_on(vm).kind == s.PLACED for vm in range(10)]
     assert placed == [True] * 4 + [False] * 6  # 4 * 5200 MHz is half of 2 * 20800 MHz
-    assert simulated.events[-1].reason == s.ADMISSION
+    last = simulated.events[-1]
+    assert last.reason == s.ADMISSION
+    assert simulated.why(last) == (
+        "VM 9 does not start: 38 % would stay unreserved, and HA keeps 50 % for failovers."
+    )
+
+
+def test_admission_control_keeps_a_slot_for_everybody():
+    """The manual's example: slots of 2 GHz and 2 GB, hosts with 4, 3 and 3 of them."""
+    simulated = simulation(3, 8, failover_percent=0, tolerate=1, start=False)
+    simulated.hosts["cpu"], simulated.hosts["memory"] = [9000, 9000, 6000], [9000, 6000, 6000]
+    simulated.vms["together"] = simulated.vms["apart"] = -1
+    simulated.vms["cpu_reservation"], simulated.vms["overhead"] = 1000, 0
+    simulated.vms["cpu_reservation"][:2] = 2000
+    simulated.vms["memory_reservation"] = 1000
+    simulated.vms["memory_reservation"][2] = 2000
+    placed = [simulated.power_on(vm).kind == s.PLACED for vm in range(8)]
+    assert placed == [True] * 6 + [False] * 2
+    assert simulated.why(simulated.events[-1]) == (
+        "VM 7 does not start: after the failures that HA provides for 6 slots would be left for "
+        "7 virtual machines."
+    )
+
+
+def test_each_choice_and_refusal_says_its_numbers():
+    simulated = simulation(2, 6, failover_percent=0, start=False)
+    simulated.vms["together"] = simulated.vms["apart"] = -1
+    simulated.vms["cpu_reservation"], simulated.vms["memory_reservation"] = 0, 0
+    simulated.vms["overhead"], simulated.vms["typical"] = 0, 2080
+    simulated.vms["cpu_reservation"][2], simulated.vms["memory_reservation"][3] = 30_000, 64_000
+    simulated.hosts["cpu_reserved"][1] = 20_000
+    simulated.vms["cpu_reservation"][1] = 2000
+    simulated.vms["apart"][4:] = 7
+    said = [simulated.why(simulated.power_on(vm)) for vm in range(5)]
+    assert said == [
+        "VM 0 starts on host 0, which is the least loaded with it (10%, the next one 10%).",
+        "VM 1 starts on host 0, which is the only one of 2 that may take it (load with it 20%).",
+        "VM 2 does not start: none of 2 hosts has the 30,000 MHz free that it reserves.",
+        "VM 3 does not start: none of 2 hosts has the 64,000 MB free that it reserves and needs "
+        "besides.",
+        "VM 4 starts on host 1, which is the least loaded with it (10%, the next one 30%).",
+    ]
+    simulated.enter_maintenance(0)
+    assert "a rule forbids all hosts with room (1)." in simulated.why(simulated.power_on(5))
+
+
+def test_a_balancing_move_says_what_it_gains_and_what_it_costs():
+    simulated = simulation(8, 80, seed=3)
+    simulated.run(hours=12)
+    moves = [e for e in events_of(simulated, s.MIGRATED) if e.reason == s.BALANCE]
+    assert moves
+    assert all(0 < move.cost < move.gain <= 300 for move in moves)
+    assert all("s of a host for" in simulated.why(move) for move in moves)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_a_rule_that_cannot_be_kept_refuses_the_start():
     kinds = [simulated.power_on(vm).kind for vm in range(3)]
     assert kinds == [s.PLACED, s.PLACED, s.NOT_PLACED]
     assert simulated.why(simulated.events[-1]) == (
-        "VM 2 does not start: a rule forbids every host with room."
+        "VM 2 does not start: a rule forbids all hosts with room (2)."
     )
 
 

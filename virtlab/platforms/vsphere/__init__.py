@@ -6,6 +6,7 @@
     vmotion      a migration round by round
     drs          where a virtual machine starts and when it moves, and why
     ha           slots, failover capacity, restarts, isolation
+    admission    whether a running cluster can afford one more virtual machine
     inventory    vSphere's objects, operations on them, tasks, events, alarms
     interval     all of it together: five minutes of a cluster
     bridge       an inventory's hosts and machines simulated, and what happens as operations

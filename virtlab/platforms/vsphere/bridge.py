@@ -11,7 +11,7 @@ demands is not in any inventory: `loads` says it, in MHz.
 import numpy as np
 
 from virtlab.platforms.vsphere import state
-from virtlab.platforms.vsphere.cluster import INTERVAL_S, Event, Simulation
+from virtlab.platforms.vsphere.cluster import INTERVAL_S, Event, Simulation, because
 from virtlab.platforms.vsphere.cpu import UNLIMITED
 from virtlab.platforms.vsphere.inventory import (
     CONNECTED,
@@ -99,13 +99,18 @@ class Bridge:
             lost = self.inventory.objects[self.hosts[event.source]].connection != CONNECTED
             return [("ReconnectHost", self.hosts[event.source], {})] if lost else []
         if event.kind == state.MIGRATED:
-            return [("MigrateVM", self.vms[event.vm], {"host": self.hosts[event.target]})]
+            return [("MigrateVM", self.vms[event.vm], self._choice(event))]
         if event.kind in (state.PLACED, state.RESTARTED):
-            return [("PowerOnVM", self.vms[event.vm], {"host": self.hosts[event.target]})]
+            return [("PowerOnVM", self.vms[event.vm], self._choice(event))]
         stopped = event.kind == state.VM_STOPPED
         if stopped and self.inventory.objects[self.vms[event.vm]].power == POWERED_ON:
             return [("PowerOffVM", self.vms[event.vm], {})]
         return []
+
+    def _choice(self, event: Event) -> dict[str, str]:
+        """The host that was chosen, and why."""
+        source = self.inventory.objects[self.hosts[event.source]].name if event.source >= 0 else ""
+        return {"host": self.hosts[event.target], "because": f"it {because(event, source)}"}
 
 
 def _hosts(number: int, hosts):

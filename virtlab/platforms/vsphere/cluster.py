@@ -20,9 +20,10 @@ from virtlab.platforms.vsphere.interval import adopt, power_off, power_on, run_i
 from virtlab.platforms.vsphere.memory import SHARES_PER_MB
 from virtlab.platforms.vsphere.state import CLUSTER, EVENT, HOST, NODE, VM
 from virtlab.platforms.vsphere.vmotion import MOST_ROUNDS
+from virtlab.published.tables import table
 
 INTERVAL_S = 300
-HOSTS_PER_CLUSTER = 32  # Configuration Maximums, vSphere 4.1
+HOSTS_PER_CLUSTER = int(table("vmware-maximums-vcenter").value("hosts in a cluster", "maximum"))
 POOLS = (("production", "high"), ("test", "normal"), ("development", "low"))
 
 
@@ -39,6 +40,8 @@ class Event:
     priority: int
     before: float
     after: float
+    gain: float
+    cost: float
     seconds: float
     stun_ms: float
 
@@ -214,19 +217,24 @@ class Simulation:
 HOST_WORDS = ("connected", "not responding", "isolated", "in maintenance", "entering maintenance")
 CHOICES = {
     state.LEAST_LOADED: "is the least loaded with it ({after:.0%}, the next one {before:.0%})",
-    state.ONLY_FIT: "is the only one with room for it",
-    state.KEEP_TOGETHER: "has the others of its affinity rule",
-    state.KEEP_APART: "has no other of its anti-affinity rule",
-    state.EVACUATE: "is the least loaded with it and host {source} is to be empty",
-    state.BALANCE: "takes the imbalance from {before:.3f} to {after:.3f} at priority {priority}",
+    state.ONLY_FIT: "is the only one of {before:.0f} that may take it (load with it {after:.0%})",
+    state.KEEP_TOGETHER: "has the others of its affinity rule (load with it {after:.0%})",
+    state.KEEP_APART: "has no other of its anti-affinity rule (load with it {after:.0%})",
+    state.EVACUATE: "suits it best (load with it {after:.0%}), since {source} is to be empty",
+    state.BALANCE: "takes the imbalance from {before:.3f} to {after:.3f} at priority {priority} "
+    "and gains {gain:.1f} s of a host for {cost:.1f} s of copying",
 }
 REFUSALS = {
     state.NO_HOST: "no other host is connected",
-    state.NO_CPU: "no host has its CPU reservation free",
-    state.NO_MEMORY: "no host has its memory reservation and overhead free",
-    state.RULE: "a rule forbids every host with room",
-    state.ADMISSION: "less would stay free than HA keeps for failovers",
-    state.FILES_LOCKED: "host {source} is cut off but runs it still, and keeps its files locked",
+    state.NO_CPU: "none of {before:.0f} hosts has the {after:,.0f} MHz free that it reserves",
+    state.NO_MEMORY: "none of {before:.0f} hosts has the {after:,.0f} MB free that it reserves and "
+    "needs besides",
+    state.RULE: "a rule forbids all hosts with room ({before:.0f})",
+    state.ADMISSION: "{before:.0f} % would stay unreserved, and HA keeps {after:.0f} % for "
+    "failovers",
+    state.NO_SLOT: "after the failures that HA provides for {before:.0f} slots would be left for "
+    "{after:.0f} virtual machines",
+    state.FILES_LOCKED: "{source} is cut off but runs it still, and keeps its files locked",
     state.RESTART_DISABLED: "nothing restarts it",
 }
 
@@ -246,10 +254,17 @@ def sentence(event: Event) -> str:
         state.VM_STOPPED: "VM {vm} stops with host {source}.",
         state.MAINTENANCE_BEGUN: "Host {source} is empty and in maintenance.",
     }
-    text = texts[event.kind]
-    if not text.endswith("."):
-        text += (CHOICES | REFUSALS)[event.reason] + "."
-    return text.format(**vars(event))
+    text = texts[event.kind].format(**vars(event))
+    return text if text.endswith(".") else text + because(event) + "."
+
+
+def because(event: Event, source: str | None = None) -> str:
+    """Why that host, or none: the end of the sentence, with the numbers that decided.
+
+    source : the name of the event's source; without it, its number
+    """
+    given = vars(event) | {"source": source or f"host {event.source}"}
+    return (CHOICES | REFUSALS)[event.reason].format(**given)
 
 
 def simulation(
@@ -261,6 +276,7 @@ def simulation(
     ha: bool = True,
     threshold: int = 3,
     failover_percent: int = 10,
+    tolerate: int = 0,
     isolation: int = state.POWER_OFF,
     cores: int = 8,
     core_mhz: float = 2600,
@@ -270,7 +286,8 @@ def simulation(
     """Clusters with a random mix of virtual machines, the same for the same seed.
 
     Each cluster has three resource pools, with high, normal and low shares. A fifth of the virtual
-    machines reserve something, and some come in pairs with a rule.
+    machines reserve something, and some come in pairs with a rule. HA admits by percentage, by
+    slots for `tolerate` failures of hosts, by both or, with 0 and 0, by neither.
 
     Raises
     ------
@@ -281,9 +298,10 @@ def simulation(
             f"{vms} virtual machines on {hosts} hosts, {per_cluster} in a cluster: accepted are "
             f"one or more, and 1 to {HOSTS_PER_CLUSTER} in a cluster."
         )
-    if not 1 <= threshold <= 5 or not 0 <= failover_percent < 100:
+    if not 1 <= threshold <= 5 or not 0 <= failover_percent < 100 or tolerate < 0:
         raise ValueError(
-            f"threshold {threshold}, {failover_percent} %: accepted are 1 to 5, 0 to 99."
+            f"threshold {threshold}, {failover_percent} %, {tolerate} hosts that may fail: "
+            "accepted are 1 to 5, 0 to 99, 0 and more."
         )
     n_clusters = -(-hosts // per_cluster)
     host_bounds = [hosts * c // n_clusters for c in range(n_clusters + 1)]
@@ -294,6 +312,7 @@ def simulation(
         one["first_vm"], one["vms"] = vm_bounds[c], vm_bounds[c + 1] - vm_bounds[c]
         one["drs"], one["ha"], one["threshold"] = drs, ha, threshold
         one["isolation"], one["failover_percent"] = isolation, failover_percent
+        one["tolerate"] = tolerate
     records = _hosts(clusters, cores, core_mhz, memory_mb)
     guests = _vms(clusters, np.random.default_rng(seed))
     made = Simulation(records, guests, clusters, *_pools(clusters, guests))

@@ -93,6 +93,8 @@ def note(log, time, kind, reason, vm, source, target, priority, before, after):
     event.priority = priority
     event.before = before
     event.after = after
+    event.gain = 0.0
+    event.cost = 0.0
     event.seconds = 0.0
     event.stun_ms = 0.0
     counts[0] = n + 1
@@ -173,7 +175,9 @@ def place(hosts, vms, cluster, v):
     -------
     host : int64, -1 for none
     reason : int64, one of REASONS
-    before, after : float64, the loads of the second best and of the best host with it
+    before, after : float64, the numbers behind it: the loads of the second best and of the best
+        host with it; of the only one that fits, how many were looked at and its load; of a refusal,
+        how many hosts were left to look at and what they lack
     """
     vm = vms[v]
     home = i64(-1)
@@ -207,25 +211,24 @@ def place(hosts, vms, cluster, v):
             best = i64(h)
         elif fit == 2 or after < second:
             second = after
-    reason = i64(LEAST_LOADED)
     if connected == 0:
-        reason = i64(NO_HOST)
-    elif with_cpu == 0:
-        reason = i64(NO_CPU)
-    elif with_memory == 0:
-        reason = i64(NO_MEMORY)
-    elif fit == 0:
-        reason = i64(RULE)
-    elif home >= 0:
-        reason = i64(KEEP_TOGETHER)
-    elif fit == 1:
-        reason = i64(ONLY_FIT)
-    return best, reason, second, load
+        return best, i64(NO_HOST), 0.0, 0.0
+    if with_cpu == 0:
+        return best, i64(NO_CPU), float(connected), vm.cpu_reservation
+    if with_memory == 0:
+        return best, i64(NO_MEMORY), float(with_cpu), float(vm.memory_reservation + vm.overhead)
+    if fit == 0:
+        return best, i64(RULE), float(with_memory), 0.0
+    if home >= 0:
+        return best, i64(KEEP_TOGETHER), float(with_memory), load
+    if fit == 1:
+        return best, i64(ONLY_FIT), float(connected), load
+    return best, i64(LEAST_LOADED), second, load
 
 
 @njit(inner=True)
 def move(hosts, vms, v, target, log, time, reason, priority, before, after):
-    """Migrate `v` to host `target`: what it takes goes into the event."""
+    """Migrate `v` to host `target`: what it takes goes into the event, whose index is returned."""
     events, _, sent, lasted, speeds = log
     vm = vms[v]
     source = i64(vm.host)
@@ -252,6 +255,7 @@ def move(hosts, vms, v, target, log, time, reason, priority, before, after):
     at = note(log, time, MIGRATED, reason, v, source, target, priority, before, after)
     events[at].seconds = seconds
     events[at].stun_ms = still
+    return at
 
 
 @njit(inner=True)
@@ -269,7 +273,7 @@ def evacuate(hosts, vms, cluster, time, log):
             if target >= 0:
                 move(hosts, vms, v, target, log, time, EVACUATE, MANDATORY, second, load)
             else:
-                note(log, time, NOT_EVACUATED, reason, v, source, NONE, MANDATORY, 0.0, 0.0)
+                note(log, time, NOT_EVACUATED, reason, v, source, NONE, MANDATORY, second, load)
     for h in range(cluster.first_host, cluster.first_host + cluster.hosts):
         if hosts[h].state == ENTERING_MAINTENANCE and hosts[h].vms == 0:
             hosts[h].state = MAINTENANCE
@@ -341,6 +345,8 @@ def balance(hosts, vms, cluster, time, log):
         best_vm = i64(-1)
         best_host = i64(-1)
         lowest = imbalance
+        best_gain = 0.0
+        best_cost = 0.0
         for v in range(cluster.first_vm, cluster.first_vm + cluster.vms):
             vm = vms[v]
             if vm.power != POWERED_ON or vm.together >= 0:
@@ -384,8 +390,12 @@ def balance(hosts, vms, cluster, time, log):
                 lowest = after
                 best_vm = i64(v)
                 best_host = i64(h)
+                best_gain = gain
+                best_cost = cost
         if best_vm < 0:
             return
         why = i64(BALANCE)
-        move(hosts, vms, best_vm, best_host, log, time, why, priority, imbalance, lowest)
+        at = move(hosts, vms, best_vm, best_host, log, time, why, priority, imbalance, lowest)
+        log[0][at].gain = best_gain
+        log[0][at].cost = best_cost
         cluster.moves += 1

@@ -13,6 +13,7 @@ Sources: those of `cpu`, `memory`, `drs` and `ha`.
 import numpy as np
 
 from virtlab._jit import njit
+from virtlab.platforms.vsphere.admission import percent_left, slots_left
 from virtlab.platforms.vsphere.cpu import divvy_part, fill
 from virtlab.platforms.vsphere.drs import (
     NONE,
@@ -24,7 +25,7 @@ from virtlab.platforms.vsphere.drs import (
     note,
     place,
 )
-from virtlab.platforms.vsphere.ha import DEFAULT_CPU_MHZ, FAILURE_S, ISOLATION_S
+from virtlab.platforms.vsphere.ha import FAILURE_S, ISOLATION_S
 from virtlab.platforms.vsphere.memory import reclaim_on_host
 from virtlab.platforms.vsphere.state import (
     ADMISSION,
@@ -39,6 +40,7 @@ from virtlab.platforms.vsphere.state import (
     ISOLATED,
     MAINTENANCE,
     NO_REASON,
+    NO_SLOT,
     NOT_PLACED,
     NOT_RESPONDING,
     NOT_RESTARTED,
@@ -168,7 +170,8 @@ def restart_all(hosts, vms, cluster, end, log):
                 attach(hosts, vms, v, target)
             elif vm.reported == 0:
                 vm.reported = 1
-                note(log, noticed, NOT_RESTARTED, reason, i64(v), NONE, NONE, priority, 0.0, 0.0)
+                kind = NOT_RESTARTED
+                note(log, noticed, kind, reason, i64(v), NONE, NONE, priority, second, load)
 
 
 @njit(inner=True)
@@ -333,29 +336,6 @@ def run_interval(
         run_hosts(hosts, vms, cluster, seconds // 60, order, begins, chain, rows, columns)
 
 
-@njit(inner=True)
-def admitted(hosts, vms, cluster, v):
-    """Whether reservations leave the percentage free that HA keeps for failovers."""
-    cpu = 0.0
-    memory = i64(0)
-    for h in range(cluster.first_host, cluster.first_host + cluster.hosts):
-        if hosts[h].state == CONNECTED:
-            cpu += hosts[h].cpu
-            memory += hosts[h].memory
-    cpu_needed = 0.0
-    memory_needed = i64(0)
-    for other in range(cluster.first_vm, cluster.first_vm + cluster.vms):
-        vm = vms[other]
-        if vm.power == POWERED_ON or other == v:
-            reserved = vm.cpu_reservation
-            if reserved == 0.0:
-                reserved = float(DEFAULT_CPU_MHZ)
-            cpu_needed += reserved
-            memory_needed += vm.memory_reservation + vm.overhead
-    part = 100.0 - cluster.failover_percent
-    return cpu_needed * 100.0 <= cpu * part and memory_needed * 100.0 <= memory * part
-
-
 @njit
 def power_on(hosts, vms, clusters, v, time, rounds, events, counts):
     """Start virtual machine `v` where DRS places it, if admission control lets it.
@@ -372,12 +352,19 @@ def power_on(hosts, vms, clusters, v, time, rounds, events, counts):
     """
     log = (events, counts, rounds[0], rounds[1], rounds[2])
     cluster = clusters[vms[v].cluster]
-    if cluster.ha == 1 and not admitted(hosts, vms, cluster, v):
-        note(log, time, NOT_PLACED, ADMISSION, v, NONE, NONE, NONE, 0.0, 0.0)
-        return NONE
+    if cluster.ha == 1 and cluster.failover_percent > 0:
+        left, asked = percent_left(hosts, vms, cluster, v), float(cluster.failover_percent)
+        if left < asked:
+            note(log, time, NOT_PLACED, ADMISSION, v, NONE, NONE, NONE, left, asked)
+            return NONE
+    if cluster.ha == 1 and cluster.tolerate > 0:
+        slots, needed = slots_left(hosts, vms, cluster, v)
+        if slots < needed:
+            note(log, time, NOT_PLACED, NO_SLOT, v, NONE, NONE, NONE, float(slots), float(needed))
+            return NONE
     target, reason, second, load = place(hosts, vms, cluster, v)
     if target < 0:
-        note(log, time, NOT_PLACED, reason, v, NONE, NONE, NONE, 0.0, 0.0)
+        note(log, time, NOT_PLACED, reason, v, NONE, NONE, NONE, second, load)
         return NONE
     start(vms, v)
     vms[v].cpu_entitled = vms[v].typical

@@ -496,7 +496,7 @@ def _wrong_power(vm, wanted: str) -> Fault:
     return Fault("InvalidPowerState", text)
 
 
-def _power_on(inventory, target, host=None):
+def _power_on(inventory, target, host=None, because=""):
     vm = inventory.get(target, "VirtualMachine")
     if vm.power == POWERED_ON:
         raise _wrong_power(vm, f"{POWERED_OFF} or {SUSPENDED}")
@@ -508,7 +508,7 @@ def _power_on(inventory, target, host=None):
         if wrong:
             raise Fault("InsufficientResourcesFault", f"{vm.name} cannot start: {wrong}.")
     vm.power, vm.host = POWERED_ON, chosen.moid
-    return chosen.moid, f"{vm.name} starts on {chosen.name}: {why}."
+    return chosen.moid, f"{vm.name} starts on {chosen.name}: {because or why}."
 
 
 def _power_off(inventory, target):
@@ -534,7 +534,7 @@ def _reset(inventory, target):
     return target, f"{vm.name} is reset."
 
 
-def _migrate(inventory, target, host):
+def _migrate(inventory, target, host, because=""):
     vm = inventory.get(target, "VirtualMachine")
     chosen = inventory.get(host, "HostSystem")
     if vm.power != POWERED_ON:
@@ -546,7 +546,8 @@ def _migrate(inventory, target, host):
         raise Fault("InsufficientResourcesFault", f"{vm.name} cannot move: {wrong}.")
     source = inventory.objects[vm.host].name
     vm.host = host
-    return host, f"{vm.name} moves from {source} to {chosen.name}."
+    why = f": {because}" if because else ""
+    return host, f"{vm.name} moves from {source} to {chosen.name}{why}."
 
 
 def _destroy(inventory, target):

@@ -44,8 +44,9 @@ LEAVE_POWERED_ON, POWER_OFF = ISOLATION_RESPONSES = range(2)
     ADMISSION,
     FILES_LOCKED,
     RESTART_DISABLED,
+    NO_SLOT,
     NO_REASON,
-) = REASONS = range(14)
+) = REASONS = range(15)
 
 HOST = np.dtype(
     (
@@ -129,6 +130,7 @@ CLUSTER = np.dtype(
             ("ha", "i8"),
             ("isolation", "i8"),
             ("failover_percent", "i8"),  # of capacity that admission control keeps free
+            ("tolerate", "i8"),  # hosts that may fail with a slot left for each; 0: not asked for
             ("imbalance", "f8"),  # before this interval's moves
             ("balanced", "f8"),  # after them
             ("moves", "i8"),  # of this interval
@@ -159,8 +161,10 @@ EVENT = np.dtype(
             ("source", "i8"),  # host
             ("target", "i8"),  # host
             ("priority", "i8"),
-            ("before", "f8"),  # of what was decisive: a load, an imbalance
-            ("after", "f8"),
+            ("before", "f8"),  # what was decisive: a load, an imbalance, what there is
+            ("after", "f8"),  # the same afterwards, or what is asked for
+            ("gain", "f8"),  # of a move that balances, in seconds of a host
+            ("cost", "f8"),
             ("seconds", "f8"),  # that it took
             ("stun_ms", "f8"),  # that the virtual machine stood still
         ],
