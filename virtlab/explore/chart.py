@@ -223,7 +223,7 @@ class Chart:
 
     def _trace(self, series: Series) -> dict:
         one, colour = series.declared, LIGHT[series.colour]
-        trace = {"x": series.xs, "y": series.ys, "name": one.name}
+        trace = {"x": series.xs, "y": series.ys, "name": one.name, "showlegend": bool(one.name)}
         if one.type == "bars":
             return trace | {"type": "bar", "marker": {"color": colour}}
         trace |= {"type": "scatter", "marker": {"color": colour, "size": 6}}

@@ -36,7 +36,7 @@ def control_widget(control):
         made = kind(options=list(control.options.items()), **named)
     else:
         made = ipywidgets.Checkbox(indent=False, **named | {"value": bool(control.value)})
-    made.style.description_width = "11em"
+    made.style.description_width = "14em"
     made.layout.width = "100%"
     made.layout.max_width = "40rem"
     return made

@@ -46,7 +46,7 @@ def cpu_shares(
         [
             *(_weight(k, name, weights[k]) for k, name in enumerate(names)),
             *(
-                Range(f"quota_{k}", f"quota of {name}", 0, 100, 5, quotas[k], "% (0: none)")
+                Range(f"quota_{k}", f"quota of {name}", 0, 100, 5, quotas[k], "%, 0: none")
                 for k, name in enumerate(names)
             ),
             *(

@@ -209,7 +209,7 @@ function entryOf(x, y, { declared, colour, dash }) {
 
 function traceOf({ declared, colour, dash, xs, ys }, colours) {
   const color = colours[colour];
-  const trace = { x: xs, y: ys, name: declared.name };
+  const trace = { x: xs, y: ys, name: declared.name, showlegend: declared.name !== "" };
   if (declared.type === "bars") return { ...trace, type: "bar", marker: { color } };
   Object.assign(trace, { type: "scatter", marker: { color, size: 6 } });
   if (declared.type === "mark") {
