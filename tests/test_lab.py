@@ -125,7 +125,7 @@ def test_new_requirements_are_installed_without_making_venv_anew(lab, commands):
 def test_testing_adds_to_what_the_lab_has(lab, commands):
     lab.install(lab.LAB)
     lab.install(lab.TEST)
-    assert installs(commands)[-1][-1] == ".[book,lab,test,toolchain]"
+    assert installs(commands)[-1][-1] == ".[book,class,lab,test,toolchain]"
     commands.run.clear()
     lab.install(lab.LAB)
     assert commands.run == []

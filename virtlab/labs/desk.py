@@ -1,9 +1,11 @@
 """The desk where answers are handed in: check, show, another variant, how far have I come?"""
 
+from dataclasses import replace
+
 from virtlab.labs import progress as kept
 from virtlab.labs.candidate import Limits
 from virtlab.labs.chapters import EXERCISES
-from virtlab.labs.exercise import GRADES, Code, Exercise, Explanation, Finding, UnansweredError
+from virtlab.labs.exercise import GRADES, Code, Exercise, Explanation, UnansweredError
 from virtlab.labs.judge import judge_code
 from virtlab.labs.quantity import UnreadableError
 from virtlab.labs.verdict import Verdict
@@ -55,25 +57,39 @@ def check(id: str, answer=None, seed: int = 0, limits: Limits | None = None) -> 
         there is no such exercise, or the seed is none
     """
     one, seed = exercise(id), seed_of(seed)
-    draw = one.numbers(seed)
     if isinstance(one.kind, Explanation):
         return _explained(one, answer)
+    verdict = judged(one, answer, seed, limits)
+    if verdict.outcome == "unreadable":
+        return verdict
+    text = _as_text(answer)
+    remark = kept.record(id, seed, verdict.outcome, text)
+    step = "" if verdict.right else _step(one, seed, text)
+    return replace(verdict, step=step, remark=remark)
+
+
+def judged(
+    one: Exercise,
+    answer,
+    seed: int = 0,
+    limits: Limits | None = None,
+    secret: str = "",
+    named: str | None = None,
+) -> Verdict:
+    """The verdict on an answer, of which nothing is kept; not for explanations.
+
+    secret, named : for code, as in `judge_code`
+    """
+    draw = one.numbers(seed)
     try:
         if isinstance(one.kind, Code):
-            found = judge_code(one, answer, one.because(draw), limits)
+            found = judge_code(one, answer, one.because(draw), limits, secret, named)
         else:
             found = one.kind.judge(answer, draw, one.because(draw))
     except (UnreadableError, UnansweredError) as error:
-        return Verdict(id, seed, "unreadable", str(error))
+        return Verdict(one.id, seed, "unreadable", str(error))
     outcome = "right" if found.right else "wrong"
-    text = _as_text(answer)
-    remark = kept.record(id, seed, outcome, text)
-    step = "" if found.right else _step(one, seed, text)
-    return Verdict(id, seed, outcome, *_told(found), step, found.printed, remark)
-
-
-def _told(found: Finding) -> tuple[str, str]:
-    return found.words, found.hint
+    return Verdict(one.id, seed, outcome, found.words, found.hint, printed=found.printed)
 
 
 def _step(one: Exercise, seed: int, text: str) -> str:

@@ -204,10 +204,14 @@ class Exercise:
         """The numbers of a variant; the same for the same seed."""
         return Draw(self.draw(generator(self.id, "variant", seed)))
 
-    def trials(self) -> list[Draw]:
-        """The numbers of the hidden variants by which code is judged."""
-        kind = self.kind
-        return [Draw(kind.draw(generator(self.id, "trial", k))) for k in range(kind.n_trials)]
+    def trials(self, secret: str = "") -> list[Draw]:
+        """The numbers of the hidden variants by which code is judged.
+
+        secret : str, for variants that nobody without it can know
+        """
+        kind, more = self.kind, (secret,) if secret else ()
+        draws = (kind.draw(generator(self.id, "trial", k, *more)) for k in range(kind.n_trials))
+        return [Draw(draw) for draw in draws]
 
 
 def generator(*names) -> random.Random:

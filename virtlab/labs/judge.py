@@ -17,21 +17,32 @@ from virtlab.machine import ImageError, Stop
 BUDGET = 1_000_000  # guest instructions in one trial
 
 
-def judge_code(exercise: Exercise, answer, because: str, limits: Limits | None) -> Finding:
-    """Run an answer on the hidden variants of an exercise until one shows a mistake."""
+def judge_code(
+    exercise: Exercise,
+    answer,
+    because: str,
+    limits: Limits | None,
+    secret: str = "",
+    named: str | None = None,
+) -> Finding:
+    """Run an answer on the hidden variants of an exercise until one shows a mistake.
+
+    secret : str, from which the variants are drawn; empty for those of the book
+    named : str, the function if the answer is a text with several; the last one without it
+    """
     kind = exercise.kind
     if answer is None or (type(answer) is str and not answer.strip()):
         raise UnansweredError(f"There is no answer yet; accepted is {kind.wants}.")
     if kind.form == "assembly":
-        return _judge_assembly(exercise, answer, because)
+        return _judge_assembly(exercise, answer, because, secret)
     try:
         text, name = text_of(answer, kind.empty)
     except (TypeError, ValueError) as error:
         raise UnansweredError(str(error)[0].upper() + str(error)[1:]) from None
     printed = ""
-    for draw in exercise.trials():
+    for draw in exercise.trials(secret):
         try:
-            with Candidate(text, name, limits) as candidate:
+            with Candidate(text, name or named, limits) as candidate:
                 try:
                     hint = kind.trial(candidate, draw)
                 finally:
@@ -58,7 +69,7 @@ HINTS = {
 }
 
 
-def _judge_assembly(exercise: Exercise, answer, because: str) -> Finding:
+def _judge_assembly(exercise: Exercise, answer, because: str, secret: str) -> Finding:
     kind: Code = exercise.kind
     if type(answer) is not str:
         raise UnansweredError(
@@ -66,7 +77,7 @@ def _judge_assembly(exercise: Exercise, answer, because: str) -> Finding:
         )
     if len(answer) > LONGEST_TEXT:
         return Finding(False, f"The answer is longer than {LONGEST_TEXT:,} characters.")
-    for draw in exercise.trials():
+    for draw in exercise.trials(secret):
         try:
             hint = kind.trial(answer, draw)
         except AssemblyError as error:
