@@ -39,10 +39,10 @@ PYTHON = os.path.join(SCRIPTS, "python" + PROGRAM)
 STAMP = os.path.join(VENV, "virtlab-installed.json")
 WARM_STAMP = os.path.join(VENV, "virtlab-warm.txt")
 
-LAB = ("lab",)
-BOOK = ("book", "lab")
-TEST = ("book", "class", "lab", "test", "toolchain")
-MEGABYTES = {LAB: 900, BOOK: 1100, TEST: 2700}  # what .venv weighs afterwards, rounded up
+LAB = ("lab", "vsphere")
+BOOK = ("book", "lab", "vsphere")
+TEST = ("book", "class", "lab", "postgresql", "test", "toolchain", "vsphere")
+MEGABYTES = {LAB: 950, BOOK: 1150, TEST: 2700}  # what .venv weighs afterwards, rounded up
 
 # Two processes share the tests' files out, in the order of their names: the site's come first, and
 # take longest. `-n 0` among pytest's arguments runs all in one.
@@ -53,6 +53,7 @@ SYSTEM = {
     "qemu-system-riscv64": (("qemu-system-riscv64",), ("qemu-system-riscv", "qemu-system-misc")),
     "OpenSBI": (("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin",), ("opensbi",)),
     "Chromium": (("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
+    "PostgreSQL": (("postgres", "/usr/lib/postgresql"), ("postgresql",)),
 }
 
 # What an installer prints when it fails, and what that means for the reader; the first that fits.

@@ -100,7 +100,7 @@ def test_a_supported_python_gets_none(lab, version):
 def test_the_first_start_makes_venv_and_installs_the_lab(lab, commands):
     lab.install(lab.LAB)
     assert [sys.executable, "-m", "venv", "--clear", lab.VENV] in commands.run
-    assert installs(commands) == [[lab.PYTHON, "-m", "pip", "install", "-e", ".[lab]"]]
+    assert installs(commands) == [[lab.PYTHON, "-m", "pip", "install", "-e", ".[lab,vsphere]"]]
 
 
 def test_the_second_start_runs_nothing(lab, commands):
@@ -125,7 +125,7 @@ def test_new_requirements_are_installed_without_making_venv_anew(lab, commands):
 def test_testing_adds_to_what_the_lab_has(lab, commands):
     lab.install(lab.LAB)
     lab.install(lab.TEST)
-    assert installs(commands)[-1][-1] == ".[book,class,lab,test,toolchain]"
+    assert installs(commands)[-1][-1] == ".[book,class,lab,postgresql,test,toolchain,vsphere]"
     commands.run.clear()
     lab.install(lab.LAB)
     assert commands.run == []
@@ -136,7 +136,7 @@ def test_uv_is_used_where_it_is_present(lab, commands, monkeypatch):
     lab.install(lab.LAB)
     assert commands.run[0][:2] == ["/bin/uv", "venv"]
     assert installs(commands) == [
-        ["/bin/uv", "pip", "install", "--python", lab.PYTHON, "-e", ".[lab]"]
+        ["/bin/uv", "pip", "install", "--python", lab.PYTHON, "-e", ".[lab,vsphere]"]
     ]
 
 
@@ -164,7 +164,7 @@ def test_an_interrupted_install_is_done_again(lab, commands):
     assert not os.path.exists(lab.STAMP)
     commands.fails = lambda command: False
     lab.install(lab.LAB)
-    assert json.loads(Path(lab.STAMP).read_text())["extras"] == ["lab"]
+    assert json.loads(Path(lab.STAMP).read_text())["extras"] == sorted(lab.LAB)
 
 
 @pytest.mark.parametrize("stamp", ["", "{", "[]", '{"sources": 1}', '{"extras": 3, "sources": ""}'])

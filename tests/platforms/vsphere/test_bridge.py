@@ -61,5 +61,5 @@ def test_random_failures_keep_them_in_step(seed):
 def test_an_inventory_without_hosts_cannot_be_simulated():
     with pytest.raises(ValueError, match="has no cluster"):
         Bridge(Inventory())
-    with pytest.raises(ValueError, match="no virtual machine"):
+    with pytest.raises(ValueError, match="with a host and a virtual machine"):
         Bridge(lab(1, 0)[0])

@@ -5,8 +5,11 @@ is powered on. `step` simulates an interval and submits what has happened, so th
 failures and restarts are operations in the journal like a user's own. What each virtual machine
 demands is not in any inventory: `loads` says it, in MHz.
 
-# Model: a change of the inventory that the simulation did not make needs a new bridge.
+After a change of the inventory that the simulation did not make, a new bridge is needed, which
+`take_over` lets go on where the old one was.
 """
+
+from collections.abc import Collection
 
 import numpy as np
 
@@ -21,13 +24,19 @@ from virtlab.platforms.vsphere.inventory import (
 )
 from virtlab.platforms.vsphere.state import CLUSTER, HOST, NODE, VM
 
+# What a running virtual machine keeps when the records are made anew.
+OF_THE_GUEST = (
+    *("cpu_demand", "cpu_given", "touched", "resident", "shared", "ballooned"),
+    *("compressed", "swapped", "stopped"),
+)
+
 
 class Bridge:
     """A simulation of an inventory, in step with it.
 
     Parameters
     ----------
-    inventory : Inventory, with a host and a virtual machine at least in every cluster
+    inventory : Inventory; a cluster without a host or a virtual machine is left out
     loads : dict of a virtual machine's reference to its mean demand in MHz; 500 for the others
 
     Attributes
@@ -36,16 +45,23 @@ class Bridge:
 
     Raises
     ------
-    ValueError : a cluster has no host or no virtual machine, or there is no cluster
+    ValueError : there is no cluster with a host and a virtual machine
     """
 
     def __init__(self, inventory: Inventory, loads: dict[str, float] | None = None):
         self.inventory = inventory
         self.hosts: list[str] = []
         self.vms: list[str] = []
-        found = inventory.of("ClusterComputeResource")
+        found = [
+            one
+            for one in inventory.of("ClusterComputeResource")
+            if all(inventory.of(kind, one.moid) for kind in ("HostSystem", "VirtualMachine"))
+        ]
         if not found:
-            raise ValueError("the inventory has no cluster; accepted is one or more.")
+            raise ValueError(
+                "the inventory has no cluster with a host and a virtual machine; "
+                "accepted is one or more."
+            )
         parts = [self._cluster(k, one, loads or {}) for k, one in enumerate(found)]
         hosts, vms, clusters, nodes, parents = zip(*parts, strict=True)
         joined = [np.concatenate(each) for each in (hosts, vms, clusters, nodes)]
@@ -63,8 +79,6 @@ class Bridge:
     def _cluster(self, number: int, cluster: ClusterComputeResource, loads):
         inventory, moid = self.inventory, cluster.moid
         hosts, vms = inventory.of("HostSystem", moid), inventory.of("VirtualMachine", moid)
-        if not hosts or not vms:
-            raise ValueError(f"cluster {cluster.name} has no host or no virtual machine.")
         pools = [inventory.objects[cluster.pool], *inventory.of("ResourcePool", cluster.pool)]
         record = np.zeros(1, CLUSTER)
         record["hosts"], record["vms"], record["nodes"] = len(hosts), len(vms), len(pools + vms)
@@ -76,6 +90,30 @@ class Bridge:
         nodes, parents = _nodes(pools, vms)
         return _hosts(number, hosts), _vms(number, vms, len(pools), loads), record, nodes, parents
 
+    def take_over(self, old: "Bridge", restarted: Collection[str] = ()) -> None:
+        """Go on from an older bridge: its time, its hosts' failures, its machines' memory.
+
+        Of a machine that has been `restarted` since, the memory is empty again.
+        """
+        simulation, before = self.simulation, old.simulation
+        simulation.time = before.time
+        was = {moid: k for k, moid in enumerate(old.hosts)}
+        for k, moid in enumerate(self.hosts):
+            if moid in was:
+                _go_on(simulation.hosts[k], before.hosts[was[moid]])
+        was = {moid: k for k, moid in enumerate(old.vms)}
+        for k, moid in enumerate(self.vms):
+            if moid in was:
+                vm, then = simulation.vms[k], before.vms[was[moid]]
+                vm["noise"] = then["noise"]
+                runs_on = vm["power"] == then["power"] == state.POWERED_ON
+                if runs_on and moid not in restarted:
+                    for name in OF_THE_GUEST:
+                        vm[name] = then[name]
+                if vm["power"] == state.POWERED_OFF and then["power"] == state.WAITING:
+                    for name in ("power", "down_since", "restart_at", "reported"):
+                        vm[name] = then[name]
+
     def step(self, seconds: int = INTERVAL_S) -> list[Event]:
         """Simulate an interval and submit what has happened; returns the events.
 
@@ -85,8 +123,9 @@ class Bridge:
         """
         events = self.simulation.step(seconds)
         for event in events:
+            user = "vSphere DRS" if event.kind == state.MIGRATED else "vSphere HA"
             for kind, target, arguments in self.operations(event):
-                task = self.inventory.submit(kind, target, float(event.time), **arguments)
+                task = self.inventory.submit(kind, target, float(event.time), user, **arguments)
                 if task.fault:
                     raise RuntimeError(f"{kind} of {target}: {task.message}")
         return events
@@ -122,10 +161,10 @@ def _hosts(number: int, hosts):
     for name in ("fails_at", "isolated_at", "returns_at"):
         made[name] = -1
     for record, one in zip(made, hosts, strict=True):
-        if one.connection != CONNECTED:
-            record["state"] = state.NOT_RESPONDING
-        elif one.maintenance:
+        if one.maintenance:  # whether it responds or not, nothing is placed on it
             record["state"] = state.MAINTENANCE
+        elif one.connection != CONNECTED:
+            record["state"] = state.NOT_RESPONDING
     return made
 
 
@@ -145,6 +184,18 @@ def _vms(number: int, vms, n_pools: int, loads):
     made["touch_rate"], made["active_percent"], made["same_percent"] = 64, 30, 10
     made["dirty_rate"] = 10
     return made
+
+
+def _go_on(host, then) -> None:
+    """Let a host go on as it was `then`; in maintenance it has nothing to go on with."""
+    host["reclaim"] = then["reclaim"]
+    if host["state"] == state.MAINTENANCE:
+        return
+    if host["state"] == state.CONNECTED and then["state"] == state.ISOLATED:
+        host["state"] = state.ISOLATED
+    host["fails_at"], host["isolated_at"] = then["fails_at"], then["isolated_at"]
+    if host["state"] != state.CONNECTED or max(host["fails_at"], host["isolated_at"]) >= 0:
+        host["returns_at"] = then["returns_at"]
 
 
 def _nodes(pools, vms):

@@ -28,6 +28,8 @@ from virtlab.platforms.vsphere.memory import SHARES_PER_MB
 from virtlab.published.tables import table
 
 ROOT = "group-d1"
+LONGEST_NAME = 80  # characters, as in vSphere
+MOST = 1 << 40  # of any number: none that a host has is near it
 POWERED_OFF, POWERED_ON, SUSPENDED = POWER_STATES = ("poweredOff", "poweredOn", "suspended")
 CONNECTED, DISCONNECTED, NOT_RESPONDING = CONNECTION_STATES = (
     "connected",
@@ -147,6 +149,7 @@ class Operation:
     kind: str
     target: str
     arguments: dict
+    user: str = ""
 
 
 @dataclass
@@ -161,6 +164,7 @@ class Task:
     result: str = ""
     fault: str = ""
     message: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,7 @@ class Event:
     type: str
     entity: str
     message: str
+    user: str = ""
 
 
 @dataclass
@@ -215,8 +220,10 @@ class Inventory:
         self._keep = keep
         self._next = 1
 
-    def submit(self, kind: str, target: str, time: float = 0.0, **arguments) -> Task:
-        """Ask for an operation; the task is over when this returns.
+    def submit(
+        self, kind: str, target: str, time: float = 0.0, user: str = "", **arguments
+    ) -> Task:
+        """Ask for an operation, in the name of `user`; the task is over when this returns.
 
         Raises
         ------
@@ -224,14 +231,16 @@ class Inventory:
         """
         if kind not in OPERATIONS:
             raise ValueError(f"no operation {kind!r}; accepted are {', '.join(OPERATIONS)}.")
-        return self._run(Operation(len(self.journal) + 1, time, kind, target, arguments))
+        number = len(self.journal) + 1
+        return self.apply(Operation(number, time, kind, target, arguments, user))
 
-    def _run(self, operation: Operation) -> Task:
+    def apply(self, operation: Operation) -> Task:
+        """Keep and apply an operation, which has to be the journal's next."""
         if self._keep:
             self._keep(operation)
         self.journal.append(operation)
         number, kind, target = operation.number, operation.kind, operation.target
-        task = Task(f"task-{number}", kind, target, operation.time)
+        task = Task(f"task-{number}", kind, target, operation.time, user=operation.user)
         self.tasks.append(task)
         try:
             _check_arguments(operation)
@@ -241,7 +250,7 @@ class Inventory:
             task.state, task.fault, message = "error", fault.name, str(fault)
         task.message = message
         type_ = f"{kind}Failed" if task.fault else kind
-        self._note(operation.time, type_, task.result or target, message)
+        self._note(operation, type_, task.result or target, message)
         return task
 
     @classmethod
@@ -249,7 +258,7 @@ class Inventory:
         """The inventory that a journal has made; `keep` is called for later operations only."""
         made = cls()
         for operation in journal:
-            made._run(operation)
+            made.apply(operation)
         made._keep = keep
         return made
 
@@ -292,6 +301,10 @@ class Inventory:
     def record(self, entity: str, counter: str, value: float, time: float = 0.0) -> None:
         """Keep a performance sample, and let alarms look at it."""
         self.samples.append(Sample(entity, counter, time, value))
+        self.watch(entity, counter, value, time)
+
+    def watch(self, entity: str, counter: str, value: float, time: float = 0.0) -> None:
+        """Let alarms look at a value; a status that changes is an operation, as all changes are."""
         type_ = type(self.get(entity)).__name__
         for alarm in self.alarms.values():
             if (alarm.type, alarm.counter) != (type_, counter):
@@ -299,16 +312,15 @@ class Inventory:
             status = RED if value >= alarm.red else YELLOW if value >= alarm.yellow else GREEN
             was = alarm.status.get(entity, GREEN)
             if status != was:
-                alarm.status[entity] = status
-                text = f"Alarm {alarm.name} turns from {was} to {status}: {counter} is {value:g}."
-                self._note(time, "AlarmStatusChangedEvent", entity, text)
+                values = {"alarm": alarm.moid, "status": status, "value": value}
+                self.submit("SetAlarmStatus", entity, time, **values)
 
-    def _note(self, time: float, type_: str, entity: str, message: str) -> None:
-        self.events.append(Event(len(self.events) + 1, time, type_, entity, message))
+    def _note(self, operation: Operation, type_: str, entity: str, message: str) -> None:
+        key = len(self.events) + 1
+        self.events.append(Event(key, operation.time, type_, entity, message, operation.user))
 
     def _add(self, type_: str, name: str, parent: str, **values) -> ManagedObject:
-        if not isinstance(name, str) or not name.strip():
-            raise Fault("InvalidName", f"{name!r} is no name; accepted is a text.")
+        _check_name(name)
         if any((one.name, one.parent) == (name, parent) for one in self.of(type_)):
             raise Fault("DuplicateName", f"{parent} has a {type_} named {name} already.")
         kind, prefix = TYPES[type_]
@@ -374,6 +386,14 @@ class Inventory:
         return best, f"of {len(fit)} hosts with room it is the least loaded, {load(best):.0%}"
 
 
+def _check_name(name) -> None:
+    """Whether `name` can be an object's name."""
+    text = isinstance(name, str) and name.strip() and name.isprintable()
+    if not text or len(name) > LONGEST_NAME:
+        accepted = f"accepted is a text of up to {LONGEST_NAME} characters"
+        raise Fault("InvalidName", f"{str(name)[:LONGEST_NAME]!r} is no name; {accepted}.")
+
+
 def _check_arguments(operation: Operation) -> None:
     """Whether the operation has all the arguments that its kind needs, and no others."""
     _, _, *wanted = signature(OPERATIONS[operation.kind]).parameters.values()
@@ -406,6 +426,8 @@ def _check_values(kind, values: dict) -> None:
             least = 1 if name in ("cpus", "cores", "mhz", "memory_mb") else 0
         if isinstance(value, int) and value < least:
             raise Fault("InvalidArgument", f"{name} is {value}; accepted are {least} and more.")
+        if isinstance(value, int) and value > MOST:
+            raise Fault("InvalidArgument", f"{name} is {value}; accepted are up to {MOST}.")
     if kind is VirtualMachine:
         for name, row, unit in (("cpus", "virtual CPUs", 1), ("memory_mb", "memory", 1024)):
             most = int(table("vmware-maximums-vm").value(row, "maximum")) * unit
@@ -561,8 +583,10 @@ def _destroy(inventory, target):
     below = [other for other in inventory.objects.values() if other.parent in (target, pool)]
     if used or [other for other in below if other.moid != pool]:
         raise Fault("ResourceInUse", f"{one.name} is in use; accepted is one that is empty.")
-    inventory.objects.pop(pool, None)
-    del inventory.objects[target]
+    for moid in (pool, target):
+        inventory.objects.pop(moid, None)
+        for alarm in inventory.alarms.values():
+            alarm.status.pop(moid, None)
     return "", f"{type(one).__name__} {one.name} is gone."
 
 
@@ -615,9 +639,41 @@ def _create_alarm(inventory, target, name, type, counter, yellow, red):
     if type not in TYPES or not numbers or not yellow <= red:
         accepted = f"accepted are {', '.join(TYPES)}, and yellow up to red"
         raise Fault("InvalidArgument", f"An alarm on {type} from {yellow} to {red}: {accepted}.")
-    moid = f"alarm-{len(inventory.alarms) + 1}"
+    moid = f"alarm-{inventory._next}"
+    inventory._next += 1
     inventory.alarms[moid] = Alarm(moid, name, type, counter, yellow, red)
     return moid, f"Alarm {name} watches {counter} of every {type}."
+
+
+def _set_alarm(inventory, target, alarm, status, value):
+    """What a counter's new value does to an alarm; `Inventory.watch` asks for it."""
+    inventory.get(target)
+    known = alarm in inventory.alarms and status in STATUSES
+    if not known or not isinstance(value, int | float):
+        text = f"Alarm {alarm!r} to {status!r} at {value!r}: there is no such one."
+        raise Fault("InvalidArgument", text)
+    one = inventory.alarms[alarm]
+    was = one.status.pop(target, GREEN)
+    if status != GREEN:
+        one.status[target] = status
+    return target, f"Alarm {one.name} turns from {was} to {status}: {one.counter} is {value:g}."
+
+
+def _remove_alarm(inventory, target):
+    if target not in inventory.alarms:
+        raise Fault("ManagedObjectNotFound", f"There is no alarm {target}.")
+    one = inventory.alarms.pop(target)
+    return "", f"Alarm {one.name} is gone."
+
+
+def _rename(inventory, target, name):
+    one = inventory.get(target)
+    _check_name(name)
+    same = inventory.of(type(one).__name__)
+    if any((other.name, other.parent) == (name, one.parent) for other in same):
+        raise Fault("DuplicateName", f"{one.parent} has a {type(one).__name__} named {name}.")
+    was, one.name = one.name, name
+    return target, f"{was} is named {name} now."
 
 
 OPERATIONS = {
@@ -640,4 +696,7 @@ OPERATIONS = {
     "HostNotResponding": _host_lost,
     "ReconnectHost": _reconnect,
     "CreateAlarm": _create_alarm,
+    "SetAlarmStatus": _set_alarm,
+    "RemoveAlarm": _remove_alarm,
+    "Rename": _rename,
 }
