@@ -12,6 +12,7 @@ import feed_boxes
 import feed_kvm
 import feed_published
 import feed_vsphere
+import feed_xen
 import numpy as np
 import pytest
 from drawing import assert_same, numbers, placed, seen
@@ -393,7 +394,8 @@ KNOWN = {
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),
 }
-KNOWN |= feed_published.KNOWN | feed_boxes.KNOWN | feed_kvm.KNOWN | feed_vsphere.KNOWN
+for feed in (feed_published, feed_boxes, feed_kvm, feed_vsphere, feed_xen):
+    KNOWN |= feed.KNOWN
 
 
 def compiled_functions() -> set[str]:

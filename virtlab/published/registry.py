@@ -20,6 +20,8 @@ MODULES = (
     "walk_caches",
     "walk_caches_by_stay",
     "paging_crossover",
+    "virtlab.platforms.xen.published.lmbench",
+    "virtlab.platforms.xen.published.live_migration",
     "virtlab.platforms.kvm.published.transitions",
     "virtlab.platforms.kvm.published.cards",
     "virtlab.platforms.kvm.published.cards_by_frame",
