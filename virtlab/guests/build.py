@@ -21,6 +21,18 @@ from virtlab.isa.assembler import assemble
 from virtlab.isa.elf_writer import program_to_elf
 
 COMMON = ["common/text.c"]
+# What the disk of a domain of Xen's holds of the usual programs, beside its own; and its size.
+XEN_DISK = [
+    *(
+        f"user/{name}.c"
+        for name in "sh cat echo free grep kill ls mkdir ps rm shutdown sleep uptime wc".split()
+    ),
+    *(
+        f"workloads/{name}.c"
+        for name in "nullsys forkwait ctxsw diskread compute memwalk selftest".split()
+    ),
+]
+XEN_DISK_BLOCKS = 160
 SYSTEMS = {"user/user.ld": elf.SYSTEM_PITH}  # by linker script: whose programs they are
 
 
@@ -29,6 +41,7 @@ def build(compiler: str | None = None) -> dict[str, bytes]:
     return (
         build_pith(compiler)
         | build_paravirtual_pith(compiler)
+        | build_xen_pith(compiler)
         | build_bench(compiler)
         | build_bare()
     )
@@ -41,28 +54,59 @@ def build_pith(compiler: str | None) -> dict[str, bytes]:
     image = link([*kernel, *COMMON], folder, "kernel/kernel.ld", compiler)
     contents = {"tmp/": b"", "readme": (folder / "readme").read_bytes()}
     for name in catalogue.PITH_PROGRAMS + catalogue.PITH_WORKLOADS:
-        sources = ["user/start.S", name, "user/user.c", *COMMON]
-        contents[f"bin/{Path(name).stem}"] = link(sources, folder, "user/user.ld", compiler)
+        contents[f"bin/{Path(name).stem}"] = link(program(name), folder, "user/user.ld", compiler)
     return {"pith.elf": image, "pith.img": filesystem.make(contents)}
 
 
 def build_paravirtual_pith(compiler: str | None) -> dict[str, bytes]:
     """The kernel with the files of its port laid over its own."""
+    return {"pith_pv.elf": link_kernel([catalogue.PITH_PARAVIRT], compiler)}
+
+
+def build_xen_pith(compiler: str | None) -> dict[str, bytes]:
+    """The kernel of a domain of Xen's, and a disk with its programs."""
     folder = catalogue.HERE / "pith"
+    contents = {"tmp/": b"", "readme": (folder / "readme").read_bytes()}
+    for name in XEN_DISK:
+        contents[f"bin/{Path(name).stem}"] = link(program(name), folder, "user/user.ld", compiler)
+    for name in catalogue.PITH_XEN_PROGRAMS:
+        sources = [*program(name), "xen/user/xen.c"]
+        contents[f"bin/{Path(name).stem}"] = link(sources, folder, "user/user.ld", compiler)
+    return {
+        "pith_xen.elf": link_kernel([catalogue.PITH_PARAVIRT, catalogue.PITH_XEN], compiler),
+        "pith_xen.img": filesystem.make(contents, n_blocks=XEN_DISK_BLOCKS),
+    }
+
+
+def program(name: str) -> list[str]:
+    """What a program is linked of."""
+    return ["user/start.S", name, "user/user.c", *COMMON]
+
+
+def link_kernel(layers: list[list[str]], compiler: str | None) -> bytes:
+    """The kernel with files laid over it, layer by layer.
+
+    A file that is replaced stays beside the new one as plain_NAME, which may include it.
+    """
+    folder = catalogue.HERE / "pith"
+    names = dict.fromkeys(catalogue.PITH_KERNEL)
     with tempfile.TemporaryDirectory() as scratch:
-        for name in catalogue.PITH_COMMON + catalogue.PITH_KERNEL + catalogue.PITH_PARAVIRT:
-            place = Path(scratch) / ported_name(name)
-            place.parent.mkdir(exist_ok=True)
-            shutil.copyfile(folder / name, place)
-        names = dict.fromkeys(map(ported_name, catalogue.PITH_KERNEL + catalogue.PITH_PARAVIRT))
+        for layer in [catalogue.PITH_COMMON, catalogue.PITH_KERNEL, *layers]:
+            for name in layer:
+                place = Path(scratch) / ported_name(name)
+                place.parent.mkdir(exist_ok=True)
+                if place.exists():
+                    place.rename(place.with_name(f"plain_{place.name}"))
+                shutil.copyfile(folder / name, place)
+                if layer is not catalogue.PITH_COMMON:
+                    names[ported_name(name)] = None
         sources = [name for name in names if name.endswith((".c", ".S"))]
-        image = link([*sources, *COMMON], Path(scratch), "kernel/kernel.ld", compiler)
-    return {"pith_pv.elf": image}
+        return link([*sources, *COMMON], Path(scratch), "kernel/kernel.ld", compiler)
 
 
 def ported_name(name: str) -> str:
-    """Where a file of the port lies in the ported kernel: in the place of one it replaces."""
-    return name.replace("paravirt/", "kernel/")
+    """Where a file of a port lies in the ported kernel: in the place of one it replaces."""
+    return name.replace("paravirt/", "kernel/").replace("xen/", "kernel/")
 
 
 def build_bench(compiler: str | None) -> dict[str, bytes]:

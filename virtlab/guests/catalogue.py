@@ -28,6 +28,18 @@ PITH_PARAVIRT = [
     interrupts.c uart.c disk.c device_tree.c sbi.c
     """.split()
 ]
+# What a domain of Xen's has more: laid over the paravirtual port in the same way.
+PITH_XEN = [
+    f"xen/{name}"
+    for name in """
+    xen_abi.h xen.h interrupts.c channels.c grants.c store.c orders.c balloon.c
+    ring.h disk.c block_front.c net_front.c
+    backend.h backend.c block_back.c net_back.c
+    request.h request.c system.c
+    """.split()
+]
+PITH_XEN_LIBRARY = ["xen/user/xen.h", "xen/user/xen.c"]
+PITH_XEN_PROGRAMS = [f"xen/user/{name}.c" for name in "init xl store fill rawread packets".split()]
 PITH_LIBRARY = ["user/user.h", "user/user.c", "user/start.S", "user/user.ld"]
 PITH_PROGRAMS = [
     f"user/{name}.c"
@@ -65,6 +77,11 @@ GUESTS = {
         disk="pith.img",
     ),
     "pith_pv": Guest(HERE / "pith", tuple(PITH_PARAVIRT), disk="pith.img"),
+    "pith_xen": Guest(
+        HERE / "pith",
+        (*PITH_XEN, *PITH_XEN_LIBRARY, *PITH_XEN_PROGRAMS),
+        disk="pith_xen.img",
+    ),
     **{name: Guest(HERE / "bare", (f"{name}.s",)) for name in BARE},
     "integer_mix": Guest(HERE / "bench", ("integer_mix.c", "start.S", "bench.ld")),
 }

@@ -19,6 +19,10 @@ def test_the_header_has_every_constant():
         assert name in defined
 
 
+def test_the_kernels_header_is_made_of_the_python_module():
+    assert guests.source("pith_xen", "xen/xen_abi.h") == c_header()
+
+
 def test_a_compiler_finds_the_records_as_large_as_they_are():
     program = c_header() + "int main(void) { return sizeof(struct xen_block_request); }\n"
     try:

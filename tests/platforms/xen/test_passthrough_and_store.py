@@ -143,7 +143,7 @@ def test_a_domain_writes_below_its_own_node_only(xen):
     assert store.write(1, "/local/domain/1/data/a", b"1") == 0
     assert store.read(1, "/local/domain/1/data/a") == b"1"
     assert store.read(0, "/local/domain/1/data/a") == b"1"
-    assert store.list(1, "/local/domain/1") == ["data", "memory", "name"]
+    assert store.list(1, "/local/domain/1") == ["data", "domid", "memory", "name"]
     for path in ("/local/domain/2/data", "/local/domain/0/x", "/tool", "/local/domain/3"):
         assert store.write(1, path, b"") == -abi.NO_ACCESS, path
     assert store.remove(1, "/local/domain/2") == -abi.NO_ACCESS
@@ -191,8 +191,11 @@ def test_a_guest_reads_writes_and_watches_by_calls(xen):
     assert xen.call(1, abi.STORE, abi.STORE_READ, path, buffer + 100, 3) == 5
     assert xen.read(one, buffer + 100, 4) == b"val\0"
     parent = text(xen, one, at + 100, "/local/domain/1")
-    assert xen.call(1, abi.STORE, abi.STORE_LIST, parent, buffer, 4096) == 17
-    assert xen.read(one, buffer, 17) == b"data\0memory\0name\0"
+    assert xen.call(1, abi.STORE, abi.STORE_LIST, parent, buffer, 4096) == 23
+    assert xen.read(one, buffer, 23) == b"data\0domid\0memory\0name\0"
+    own = text(xen, one, at + 200, "domid")
+    assert xen.call(1, abi.STORE, abi.STORE_READ, own, buffer, 8) == 1
+    assert xen.read(one, buffer, 1) == b"1"
     port = xen.call(1, abi.EVENT, abi.ALLOC_UNBOUND, 1)
     assert xen.call(1, abi.STORE, abi.STORE_WATCH, parent, port) == 0
     elsewhere = text(xen, two, page(two, 1) << 12, "/local/domain/2/a")

@@ -14,11 +14,24 @@ passthrough       a device of one's own, and the IOMMU
 dirty_log, migration
                   from one machine to another while it runs
 saved             snapshots
+toolstack         the whole: Domain0 with its drivers, guests, and `xl`
 """
 
 from virtlab.platforms.xen.control import Control, Info, RefusedError
 from virtlab.platforms.xen.hypervisor import Kernel, Xen
 from virtlab.platforms.xen.program import Program
 from virtlab.platforms.xen.scheduler import jain_index
+from virtlab.platforms.xen.toolstack import Guest, System, system
 
-__all__ = ["Control", "Info", "Kernel", "Program", "RefusedError", "Xen", "jain_index"]
+__all__ = [
+    "Control",
+    "Guest",
+    "Info",
+    "Kernel",
+    "Program",
+    "RefusedError",
+    "System",
+    "Xen",
+    "jain_index",
+    "system",
+]

@@ -691,6 +691,7 @@ TABLES = {
 
 
 def catalogue() -> dict[str, Kernel]:
-    """The kernels that are always there: the teaching OS, ported and not."""
+    """The kernels that are always there: the teaching OS, ported and not, and for Xen."""
     disk = guests.disk("pith")
-    return {name: Kernel(guests.path(name), disk) for name in ("pith_pv", "pith")}
+    usual = {name: Kernel(guests.path(name), disk) for name in ("pith_pv", "pith")}
+    return usual | {"pith_xen": Kernel(guests.path("pith_xen"))}

@@ -47,6 +47,11 @@ def parts(path: str) -> list[str] | None:
     return names if legal and path.isascii() else None
 
 
+def home(domain: int) -> str:
+    """The path of a domain's own part."""
+    return f"/local/domain/{domain}"
+
+
 class Store:
     """The tree."""
 
@@ -136,10 +141,10 @@ class Store:
         return found
 
     def introduce(self, domain: int) -> None:
-        """Make a new domain's part of the tree."""
-        path = f"/local/domain/{domain}"
-        self.write(0, path, b"")
-        self.find(path).owner = domain
+        """Make a new domain's part of the tree, in which it finds its number."""
+        self.write(0, home(domain), b"")
+        self.find(home(domain)).owner = domain
+        self.write(0, f"{home(domain)}/domid", str(domain).encode())
 
 
 def is_below(path: str, above: str) -> bool:

@@ -1,6 +1,7 @@
 """How does a guest use the store? By calls with paths in its memory; watches come as events.
 
-A path is text that ends in a zero byte. A domain that has watched a path finds, by NEXT, the paths
+A path is text that ends in a zero byte; one that does not begin with / begins at the domain's own
+part. A domain that has watched a path finds, by NEXT, the paths
 of changes at or below it, in order; when the first one comes it gets an event at the port that it
 named when it watched.
 """
@@ -12,6 +13,7 @@ from virtlab.platforms.xen.store import (
     MOST_SEEN,
     MOST_VALUE,
     MOST_WATCHES,
+    home,
     is_below,
     parts,
 )
@@ -19,15 +21,16 @@ from virtlab.platforms.xen.store import (
 
 def _path(xen, caller: Domain, gpa: int) -> str | None:
     text = b""
-    while len(text) <= MOST_PATH:
-        byte = xen.read(caller, gpa + len(text), 1)
-        if byte is None:
+    while b"\0" not in text and len(text) <= MOST_PATH:
+        at = gpa + len(text)
+        more = xen.read(caller, at, 4096 - at % 4096)  # the text may end where the memory does
+        if more is None:
             return None
-        if byte == b"\0":
-            path = text.decode("ascii", "replace")
-            return path if parts(path) is not None else None
-        text += byte
-    return None
+        text += more
+    path = text.split(b"\0")[0].decode("ascii", "replace")
+    if not path.startswith("/"):
+        path = f"{home(caller.number)}/{path}"
+    return path if parts(path) is not None else None
 
 
 def _answer(xen, caller: Domain, value, gpa: int, n_bytes: int) -> int:
@@ -85,7 +88,7 @@ def change(xen, path: str, result: int) -> int:
     for domain in list(xen.domains.values()):
         for watched, port in domain.watches.items():
             if is_below(path, watched) or is_below(watched, path):
-                if len(domain.seen) < MOST_SEEN:
+                if path not in domain.seen and len(domain.seen) < MOST_SEEN:
                     domain.seen.append(path)
                 event_channels.set_pending(xen, domain, port)
                 break

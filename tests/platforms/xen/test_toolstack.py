@@ -1,0 +1,159 @@
+"""The whole system: Domain0 and its guests are the teaching OS; nothing between them is Python."""
+
+import re
+
+import pytest
+
+from tests.platforms.xen.machines import assert_sound
+from virtlab.guests import filesystem
+from virtlab.platforms.xen import Guest, System, abi, system
+from virtlab.platforms.xen.toolstack import mac
+
+FNV_START, FNV_PRIME = 0xCBF2_9CE4_8422_2325, 0x100_0000_01B3
+
+
+def pattern(seed: int, n_bytes: int) -> bytes:
+    """What `fill` writes and `packets` sends."""
+    return bytes(
+        ((seed + at) * 2654435761 & 0xFFFF_FFFF) >> 24 ^ (at >> 8 & 0xFF) for at in range(n_bytes)
+    )
+
+
+def hash_of(data: bytes) -> int:
+    value = FNV_START
+    for byte in data:
+        value = (value ^ byte) * FNV_PRIME & (1 << 64) - 1
+    return value
+
+
+def hashes(text: str) -> list[int]:
+    """Those that programs have printed."""
+    return [int(found.replace("_", ""), 16) for found in re.findall(r"hash 0x([0-9a-f_]+)", text)]
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return system("a", "b")
+
+
+def test_domain0_lists_what_it_has_created(pair):
+    rows = [line.split() for line in pair.xl("list").splitlines()[1:]]
+    assert [row[:3] for row in rows if row] == [
+        ["Domain-0", "0", "8"],
+        ["a", "1", "8"],
+        ["b", "2", "8"],
+    ]
+    assert [pair.xen.domains[k].kind for k in range(3)] == ["pv", "pv", "pv"]
+
+
+def test_a_guest_reads_and_writes_its_disk_through_domain0(pair):
+    answer = pair.command("fill /tmp/f 20 7", "a")
+    written = pattern(7, 20 * 4096)
+    assert answer.startswith("fill: 81920 bytes, hash")
+    assert hashes(answer) == [hash_of(written)]
+    assert filesystem.files(pair.disk("a"))["tmp/f"] == written  # in the file in Domain0
+    assert "tmp/f" not in filesystem.files(pair.disk("b"))
+    assert pair.xen.domains[0].counts["grant_bytes"] >= 2 * len(written)
+
+
+def test_many_blocks_take_one_notification(pair):
+    one = pair.command("rawread 64", "b")
+    assert one.endswith("rawread: 6 requests, 1 notifications\n")
+    each = pair.command("rawread 64 1", "b")
+    assert each.endswith("rawread: 64 requests, 64 notifications\n")
+    assert hashes(one) == hashes(each) == [hash_of(pair.disk("b")[: 64 * 4096])]
+
+
+def test_two_guests_exchange_packets_through_the_bridge(pair):
+    n = 100
+    pair.xen.type(2, f"packets receive {n}\n")
+    answer = pair.command(f"packets send {mac(2)} {n} 3", "a")
+    pair.until_prompt("b")
+    sent = hash_of(pattern(3, n * 1024))
+    assert hashes(answer) == [sent]
+    assert hashes(pair.console("b"))[-1] == sent
+
+
+def test_only_domain0_may_use_xl(pair):
+    before = pair.xl("list")
+    for line in ("list", "destroy b", "unpause b", "pause 0", "top"):
+        assert pair.command(f"xl {line}", "a") == "xl: not permitted\n"
+    after = pair.xl("list")
+    assert [row[:24] for row in before.splitlines()] == [row[:24] for row in after.splitlines()]
+    assert pair.xen.domains[1].counts["refused"] >= 5
+
+
+def test_a_paused_guest_does_not_run_until_it_is_unpaused(pair):
+    pair.xl("pause b")
+    assert "--p" in pair.xl("list").splitlines()[3] or "-bp" in pair.xl("list").splitlines()[3]
+    ran = pair.xen.domains[2].credit.run_steps
+    pair.xen.type(2, "echo still here\n")
+    pair.xen.run(50)
+    assert pair.xen.domains[2].credit.run_steps == ran
+    pair.xl("unpause b")
+    pair.until_prompt("b")
+    assert "still here\n" in pair.console("b")
+
+
+def test_top_shows_who_uses_the_hart(pair):
+    pair.xl("sched-credit b 512")
+    pair.xen.type(1, "memwalk 10 100000000\n")
+    pair.xen.type(2, "memwalk 10 100000000\n")
+    rows = [line.split() for line in pair.xl("top 1 600").splitlines()[1:] if line]
+    used = {row[0]: int(row[2]) for row in rows}
+    assert 30 <= used["a"] <= 36
+    assert 62 <= used["b"] <= 69
+    assert [row[3] for row in rows] == ["256", "256", "512"]
+    for number in (1, 2):
+        pair.xen.type(number, "\x03")
+    pair.until_prompt("a")
+    pair.until_prompt("b")
+
+
+def test_the_balloon_follows_its_target(pair):
+    free = pair.xen.free_pages
+    pair.xl("mem-set a 6")
+    pair.xen.run(20)
+    assert pair.xen.domains[1].n_pages == 6 << 8
+    assert pair.xen.free_pages == free + 512
+    assert pair.command("store /local/domain/1/memory/current", "a").endswith("= 6144\n")
+    assert pair.command("fill /tmp/g 4 1", "a").startswith("fill: 16384 bytes")
+    pair.xl("mem-set a 8")
+    pair.xen.run(20)
+    assert pair.xen.domains[1].n_pages == 8 << 8
+    assert pair.command("memwalk 900 2", "a").startswith("memwalk")
+    assert_sound(pair.xen)
+
+
+def test_shutdown_and_destroy_return_everything():
+    here = system("a", "b")
+    xen = here.xen
+    here.xl("shutdown a")
+    here.xl("destroy b")
+    assert set(xen.domains) == {0}
+    assert xen.free_pages == xen.total_pages - xen.domains[0].n_pages
+    xen.run(5)
+    assert not xen.domains[0].maps
+    assert {end.state for end in xen.domains[0].channels.values()} == {
+        abi.CHANNEL_UNBOUND,  # the store's
+        abi.CHANNEL_VIRQ,
+    }
+    assert "backend/vbd/" not in here.command("store")
+    assert here.create("a") == 3  # and again
+    here.until_prompt("a")
+    assert "readme" in here.command("ls", "a")
+    assert_sound(xen)
+
+
+def test_what_is_not_there_is_answered_with_a_sentence():
+    here = System([Guest("a")])
+    assert here.xl("create nobody") == "/etc/nobody: no such file or directory\n"
+    assert here.xl("destroy nobody") == "xl: there is no domain nobody\n"
+    assert here.xl("destroy 0") == "xl: an argument makes no sense\n"
+    assert here.xl("").startswith("xl create")
+    with pytest.raises(ValueError, match="xl create b: /etc/b: no such file"):
+        here.create("b")
+    with pytest.raises(ValueError, match="accepted are different names"):
+        System([Guest("a"), Guest("a")])
+    with pytest.raises(ValueError, match="'sleep 1000' in domain 0 takes more than 10 ms"):
+        here.command("sleep 1000", ms=10)
