@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from virtlab import warm as warm_module
-from virtlab._jit import cache_base
+from virtlab._cache import cache_base
 from virtlab.warm import STEPS, main, warm
 
 

@@ -7,14 +7,12 @@ functions free and keeps its run-time library out of a WebAssembly build.
 
 Each package's cache folder is named by a hash of the sources that its compiled code may depend on,
 its own and those of the packages below it, because Numba alone would not notice that a callee in
-another file has changed. Set VIRTLAB_CACHE to put the cache somewhere else (one folder may serve
-many users).
+another file has changed. Where the folders are, and how users share them, is in _cache.py.
 """
 
 import functools
 import gc
 import hashlib
-import os
 from pathlib import Path
 
 # Numba makes a million small objects while it is imported and first used, and nearly all of them
@@ -28,6 +26,8 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder  # noqa: E402
 from numba.core.compiler_machinery import PassManager, register_pass  # noqa: E402
 from numba.core.registry import cpu_target  # noqa: E402
 from numba.core.typed_passes import NativeLowering  # noqa: E402
+
+from virtlab._cache import keep_going, own_folder  # noqa: E402
 
 cpu_target.typing_context.refresh()  # what the first call of a compiled function would do
 cpu_target.target_context.refresh()
@@ -48,17 +48,10 @@ def source_hash(package: str = COMPILED[-1]) -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_base() -> Path:
-    """The folder of all machine code: VIRTLAB_CACHE, or one in the user's cache."""
-    chosen = os.environ.get("VIRTLAB_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "virtlab"
-    return Path(chosen or base)
-
-
 @functools.cache
 def cache_folder(package: str) -> Path:
     """The folder that holds the machine code of this version of `package`."""
-    return cache_base() / source_hash(package)
+    return own_folder(source_hash(package))
 
 
 OPTIONS = {
@@ -137,6 +130,8 @@ def njit(function=None, *, inner=False):
     package = package if package in COMPILED else COMPILED[-1]
     numba.config.CACHE_DIR = str(cache_folder(package))  # read when the function is decorated
     try:
-        return numba.njit(**options)(function)
+        compiled = numba.njit(**options)(function)
+        keep_going(compiled)
+        return compiled
     finally:
         numba.config.CACHE_DIR = before

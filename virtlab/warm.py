@@ -1,13 +1,13 @@
 """Compile everything once, so that nobody waits for it later: `python -m virtlab.warm`.
 
 Prints a line `n/total name` before each step. Compiled code goes to the cache folder that
-virtlab._jit names; a second call finds it there and takes a second.
+virtlab._cache names; a second call finds it there and takes a second.
 """
 
 import sys
 import time
 
-from virtlab._jit import cache_base
+from virtlab._cache import cache_base
 
 STEPS = (
     ("the assembler and the decoder", "_warm_isa"),

@@ -8,7 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from virtlab._jit import cache_base, source_hash
+from virtlab._cache import cache_base
+from virtlab._jit import source_hash
 from virtlab.wasm import build
 
 

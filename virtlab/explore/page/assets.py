@@ -34,7 +34,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-from virtlab._jit import cache_base, source_hash
+from virtlab._cache import cache_base
+from virtlab._jit import source_hash
 from virtlab.explore.page.bundle import bundle
 
 PACKAGE = Path(__file__).parents[2]
