@@ -2,9 +2,14 @@
 
 import numpy as np
 
+from virtlab.hypervisors.exits import VM
+from virtlab.hypervisors.gstage import ROOT
 from virtlab.kernels import halt_polling, kvm_modes
+from virtlab.machine import boot
+from virtlab.machine.state import new_memory
 
 i64 = np.int64
+RAM_BYTES = 1 << 20
 
 
 def zeros(*shape):
@@ -45,7 +50,28 @@ def feed_halt_polling(rng):
     return *lengths, *settings, zeros(n), zeros(n), zeros(halt_polling.N_STATE)
 
 
+def feed_map_device(rng):
+    """A host whose pool has a few pages, and a G-stage table that is there or not."""
+    harts, vms, state = boot.new_hart(), np.zeros(1, VM), zeros(8)
+    boot.reset(harts[0], RAM_BYTES, 0, True, 100)
+    vms["pool"] = 0x8_0000
+    vms["pool_end"] = 0x8_0000 + 0x1000 * int(rng.integers(6, 9))
+    mem = new_memory(RAM_BYTES, 1, np.zeros(0, np.uint8))
+    if rng.integers(2):
+        state[ROOT], state[0] = 0x8_0000, 4
+        below = int(rng.choice([0x9_0000, 0x4000_0000])) + 0x8000_0000
+        mem.u64[(0x8_0000 >> 3) + int(rng.integers(4))] = below >> 12 << 10 | 1
+    gpa, hpa = (i64(int(rng.integers(1 << 20)) << 12) for _ in range(2))
+    return harts, vms, state, *mem, gpa, hpa
+
+
 KNOWN = {
+    "virtlab.hypervisors.gstage:map_device": (
+        "virtlab.machine.state:HART[:], virtlab.hypervisors.exits:VM[:], int64[:], uint8[:], "
+        "uint16[:], uint32[:], int64[:], uint8[:], int64[:], uint8[:], uint8[:], int64[:, :], "
+        "int64, int64",
+        feed_map_device,
+    ),
     "virtlab.kernels.kvm_modes:mode_path": (
         ", ".join(
             ["int64[:]"] * 2 + ["int64"] + ["int64[:]"] * 2 + ["int64"] + ["int64[:]"] * 6,

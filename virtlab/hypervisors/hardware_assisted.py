@@ -153,7 +153,10 @@ def classify_exit(vm, vcpu, hart, guest):
     cause, value = hart.scause, hart.stval
     reason = i64(x.EXCEPTION)
     gva, gpa, detail = value, i64(-1), i64(0)
-    if cause == e.CAUSE_VIRTUAL_INSTRUCTION:
+    if cause < 0:
+        reason = i64(x.INTERRUPT)
+        detail = hart.plic_pending & hart.plic_enable[1]
+    elif cause == e.CAUSE_VIRTUAL_INSTRUCTION:
         reason = i64(x.PRIVILEGED)
         detail = value
         if decode(value) & 0x7F == op.WFI:
@@ -280,6 +283,16 @@ def handle_mmio(vm, vcpu, hart, mem, guest, state):
 
 
 @njit(inner=True)
+def handle_interrupt(vm, vcpu, hart, mem, guest, state):
+    """A device of the host's own: its request is taken, and the guest goes on.
+
+    # Model: the host claims and completes at once, without an access to its controller.
+    """
+    hart.plic_pending &= ~hart.plic_enable[1]
+    return i64(x.RETRY)
+
+
+@njit(inner=True)
 def handle_exception(vm, vcpu, hart, mem, guest, state):
     """An exception that was asked for: it is the guest's own."""
     return i64(x.REFLECT)
@@ -303,6 +316,8 @@ def handle_exit(vm, vcpu, hart, mem, guest, state):
         return handle_trace(vm, vcpu, hart, mem, guest, state)
     if reason == x.MMIO:
         return handle_mmio(vm, vcpu, hart, mem, guest, state)
+    if reason == x.INTERRUPT:
+        return handle_interrupt(vm, vcpu, hart, mem, guest, state)
     return handle_exception(vm, vcpu, hart, mem, guest, state)
 
 

@@ -98,12 +98,13 @@ def leave(vm, vcpu, hart):
     about the trap decides what becomes of it. Returns whether it was a trap.
     """
     trapped = i64(hart.stop == STOP_TRAP)
+    begun = i64(trapped and hart.scause >= 0)  # an interrupt comes before its instruction
     vm.entered = 0
-    vm.hart_instructions += hart.steps - vcpu.steps - trapped
+    vm.hart_instructions += hart.steps - vcpu.steps - begun
     for k in range(32):
         vcpu.x[k] = hart.x[k]
-    vcpu.steps = hart.steps - trapped
-    vcpu.not_retired = hart.not_retired - trapped
+    vcpu.steps = hart.steps - begun
+    vcpu.not_retired = hart.not_retired - begun
     vcpu.pc = hart.pc
     reservation = hart.reservation
     if trapped:

@@ -56,6 +56,8 @@ def load_registers(vm, vcpu, hart, state):
     hart.vstimecmp = vcpu.stimecmp
     vm.injections += i64(pending & ~hart.mip & e.VSEIP != 0)
     hart.mip, hart.mie = pending, enabled  # hvip, vsie
+    if hart.plic_enable[1]:  # the host listens to devices of its own
+        hart.mie |= e.SEIP
     hart.hideleg = e.VS_INTERRUPTS
     hart.hedeleg = state[HEDELEG]
     hart.hstatus = i64(e.HSTATUS_VSXL_64) | state[HSTATUS]
@@ -79,7 +81,10 @@ def save_registers(vm, vcpu, hart, mem, guest, state):
     vcpu.mode = hart.mode
     if trapped:
         vcpu.mode = i64(e.SUPERVISOR) if hart.mstatus & e.MSTATUS_SPP else i64(e.USER)
-        hart.exceptions[hart.scause & 63] -= 1
+        if hart.scause >= 0:
+            hart.exceptions[hart.scause & 63] -= 1
+        else:
+            hart.interrupts[hart.scause & 63] -= 1
         vm.vmcs_accesses += 3  # scause, sepc, stval
     vcpu.mstatus = vcpu.mstatus & ~SSTATUS_WRITABLE | hart.vsstatus & SSTATUS_WRITABLE
     vcpu.stvec, vcpu.sscratch, vcpu.scounteren = hart.vstvec, hart.vsscratch, hart.scounteren

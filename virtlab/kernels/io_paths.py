@@ -15,8 +15,8 @@ def exits_by_path(
 
     Parameters
     ----------
-    program, in_kernel, raised : (cases, paths) int64, exits that the program answered, doorbells
-        that the kernel took, interrupts
+    program, in_kernel, raised : (cases, paths) int64, exits that the program answered, exits
+        that the kernel kept, interrupts
     requests : (cases,) int64, how many requests these are for, 1 or more
     case : int64
     to_program, to_kernel, interrupts, each : (paths,) float64, written: for one request; `each` is

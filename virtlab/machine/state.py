@@ -134,6 +134,9 @@ HART = np.dtype(
             *words("blk_status", "blk_features", "blk_feature_page", "blk_driver_page"),
             *words("blk_interrupt", "blk_queue", "blk_queue_size", "blk_queue_ready"),
             *words("blk_descriptors", "blk_available", "blk_used", "blk_last_available"),
+            # IOMMU: the root of the table that a device's addresses go through, in hgatp's format,
+            # 0: none; accesses refused, and the page that the last of them was for.
+            *words("iohgatp", "iommu_faults", "iommu_fault"),
             # Run control.
             *words(
                 "horizon",

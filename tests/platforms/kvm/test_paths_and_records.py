@@ -5,7 +5,7 @@ import json
 import pytest
 
 from virtlab.platforms.kvm import __main__ as command
-from virtlab.platforms.kvm import device, model, recorded
+from virtlab.platforms.kvm import device, exit_costs, model, recorded
 from virtlab.platforms.kvm.api import KVM_EXIT_HLT
 from virtlab.platforms.kvm.counters import kvm_stat, perf_kvm_stat
 from virtlab.platforms.kvm.paths import PATHS, stores_by_path
@@ -125,3 +125,25 @@ def test_without_a_device_the_command_shows_the_recorded_run(monkeypatch, capsys
     assert f"Recorded on {recorded.load()['date']} on another machine:" in printed
     assert command.main(["--record", "-"]) == 1
     assert capsys.readouterr().err == f"Nothing recorded: {sentence}\n"
+
+
+def test_published_exits_are_in_nanoseconds_of_their_machines():
+    found = {one.way + one.machine[:4]: one.ns for one in exit_costs.published()}
+    assert found["KVM: hypercallXeon"] == pytest.approx(1300 / 2.1)
+    assert found["Xen: hypercallAppl"] == pytest.approx(376 / 2.4)
+    assert found["Xen: I/O latency outXeon"] > 10 * found["KVM: I/O latency outXeon"]
+
+
+def test_exits_are_measured_where_the_device_opens(real, monkeypatch):
+    monkeypatch.delenv("VIRTLAB_RECORDED", raising=False)
+    costs = exit_costs.measured(200)
+    assert [one.source for one in costs] == ["measured here"] * 2
+    assert {one.machine for one in costs} == {recorded.processor()["processor"]}
+
+
+def test_elsewhere_the_recorded_costs_are_marked(monkeypatch):
+    monkeypatch.setenv("VIRTLAB_RECORDED", "1")
+    kept, handed_out = exit_costs.measured()
+    stores = recorded.load()["stores"]
+    assert handed_out.ns == stores["mmio"]["ns_per_store"] - stores["memory"]["ns_per_store"]
+    assert kept.source.startswith("RECORDED on ") and kept.source.endswith("not here")

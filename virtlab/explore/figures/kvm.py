@@ -140,7 +140,7 @@ def io_paths(cases: Mapping[str, Iterable], title: str = "Exits for one request"
             (
                 "path",
                 "exits that the program answers",
-                "doorbells that the kernel takes",
+                "exits that the kernel keeps",
                 "exits for one request",
                 "interrupts for one request",
             ),
@@ -150,7 +150,7 @@ def io_paths(cases: Mapping[str, Iterable], title: str = "Exits for one request"
             Axis("path", categories=paths),
             Axis("exits for one request"),
             Bars("to_program", "answered by the program"),
-            Bars("to_kernel", "taken by the kernel"),
+            Bars("to_kernel", "kept by the kernel"),
             stacked=True,
         ),
         labels={"path": paths},

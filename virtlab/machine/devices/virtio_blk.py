@@ -22,15 +22,10 @@ older layout to fall back to, and small kernels never write the upper half of th
 import numpy as np
 
 from virtlab._jit import njit
+from virtlab.machine.devices.iommu import device_offset
 from virtlab.machine.devices.plic import plic_set_line
-from virtlab.machine.ram import (
-    dma_written,
-    in_ram,
-    ram_load,
-    ram_load_unaligned,
-    ram_store,
-)
-from virtlab.machine.state import BYTE, DOUBLE, HALF, NO, PAGE_DIRTY, RAM_BASE, WORD, YES
+from virtlab.machine.ram import dma_written, ram_load, ram_load_unaligned, ram_store
+from virtlab.machine.state import BYTE, DOUBLE, HALF, NO, PAGE_DIRTY, WORD, YES
 
 i64 = np.int64
 VIRTIO_BASE = 0x1000_1000
@@ -188,14 +183,12 @@ def serve_queue(hart, mem):
     if not ready or not hart.blk_queue_ready or size == 0:
         return
     aligned = not (hart.blk_descriptors & 15 or hart.blk_available & 1 or hart.blk_used & 3)
-    inside = in_ram(hart, hart.blk_descriptors, 16 * size)
-    inside = inside and in_ram(hart, hart.blk_available, 6 + 2 * size)
-    inside = inside and in_ram(hart, hart.blk_used, 6 + 8 * size)
-    if not aligned or not inside:
+    table = device_offset(hart, mem, hart.blk_descriptors, 16 * size, NO)
+    available = device_offset(hart, mem, hart.blk_available, 6 + 2 * size, NO)
+    used = device_offset(hart, mem, hart.blk_used, 6 + 8 * size, YES)
+    if not aligned or min(table, available, used) < 0:
         _refuse(hart)
         return
-    available = hart.blk_available - RAM_BASE
-    used = hart.blk_used - RAM_BASE
     done = ram_load(mem, available + 2, HALF) - hart.blk_last_available & 0xFFFF
     if done > size:  # more requests than the ring has places for
         _refuse(hart)
@@ -203,7 +196,7 @@ def serve_queue(hart, mem):
     for _ in range(done):
         entry = hart.blk_last_available & (size - 1)
         head = ram_load(mem, available + 4 + 2 * entry, HALF)
-        written = _serve_request(hart, mem, head)
+        written = _serve_request(hart, mem, table, head)
         if written < 0:
             _refuse(hart)
             return
@@ -219,22 +212,26 @@ def serve_queue(hart, mem):
 
 
 @njit(inner=True)
-def _descriptor(hart, mem, index):
-    """(RAM offset, length, flags, next) of a descriptor; length -1 if it is no piece of RAM."""
-    at = hart.blk_descriptors - RAM_BASE + 16 * index
+def _descriptor(hart, mem, table, index):
+    """(RAM offset, length, flags, next) of a descriptor; length -1 if it is no piece of RAM.
+
+    table : int64, offset in RAM of descriptor 0
+    """
+    at = table + 16 * index
     if index >= hart.blk_queue_size:
         return i64(0), i64(-1), i64(0), i64(0)
-    address = ram_load(mem, at, DOUBLE)
     length = ram_load(mem, at + 8, WORD)
-    if not in_ram(hart, address, length):
+    flags = ram_load(mem, at + 12, HALF)
+    offset = device_offset(hart, mem, ram_load(mem, at, DOUBLE), length, flags & DESC_WRITE)
+    if offset < 0:
         length = i64(-1)
-    return address - RAM_BASE, length, ram_load(mem, at + 12, HALF), ram_load(mem, at + 14, HALF)
+    return offset, length, flags, ram_load(mem, at + 14, HALF)
 
 
 @njit(inner=True)
-def _serve_request(hart, mem, head):
+def _serve_request(hart, mem, table, head):
     """Do one request. Returns the bytes written to RAM, -1 if the chain is malformed."""
-    at, length, flags, link = _descriptor(hart, mem, head)
+    at, length, flags, link = _descriptor(hart, mem, table, head)
     if length < 16 or flags & DESC_WRITE or not flags & DESC_NEXT:
         return i64(-1)
     kind = ram_load_unaligned(mem, at, WORD)
@@ -248,7 +245,7 @@ def _serve_request(hart, mem, head):
         result = i64(RESULT_UNSUPPORTED)
     written = i64(0)
     for _ in range(hart.blk_queue_size):  # a longer chain goes round in circles
-        at, length, flags, following = _descriptor(hart, mem, link)
+        at, length, flags, following = _descriptor(hart, mem, table, link)
         if length < 0:
             return i64(-1)
         if not flags & DESC_NEXT:  # the last one is the status byte

@@ -1,6 +1,7 @@
 """Does /dev/kvm work here, and what does an exit cost? `python -m virtlab.platforms.kvm`.
 
-(nothing)        probe, and measure; without a device show the recorded run, marked as such
+(nothing)        probe, and measure, beside what papers say; without a device show the recorded
+                 run, marked as such
 --record FILE    write a record of this machine to FILE (- for standard output)
 """
 
@@ -9,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from virtlab.platforms.kvm import device, recorded
+from virtlab.platforms.kvm import device, exit_costs, recorded
 
 INTERPRETED = (
     "The processor shows no virtualization extensions: KVM interprets much of what a guest's "
@@ -35,6 +36,12 @@ def table(found: dict) -> str:
     return "\n".join(lines)
 
 
+def beside(costs: list[exit_costs.ExitCost]) -> str:
+    """Costs of exits, one a line."""
+    rows = [f"{one.ns:>10,.0f}  {one.way}; {one.machine} ({one.source})" for one in costs]
+    return "\n".join([f"{'ns':>10}  an exit's cost", *rows])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m virtlab.platforms.kvm", description=__doc__)
@@ -49,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             found = recorded.load()
             print(f"Recorded on {found['date']} on another machine:")
             print(table(found))
+        print(beside(exit_costs.measured() + exit_costs.published()))
         return 0
     if not probe.works:
         print(f"Nothing recorded: {probe.sentence}", file=sys.stderr)

@@ -50,6 +50,7 @@ except ImportError:  # not a Unix: opening says so
 ARCHITECTURE = "x86-64"
 RAM_BASE = 0  # where a machine of this architecture has its memory
 GUESTS = x86.GUESTS
+ASSIGNABLE = ()  # a real device of the reader's is not taken from its driver here
 PATH = "/dev/kvm"
 RING_BYTES = PAGE_BYTES  # of stores that wait
 

@@ -30,10 +30,13 @@ from virtlab.platforms.kvm.api import (
     check_slot,
 )
 from virtlab.platforms.kvm.halt_polling import HaltPolling
-from virtlab.platforms.kvm.model_vcpu import Processor, Vcpu
+from virtlab.platforms.kvm.model_vcpu import Vcpu
+from virtlab.platforms.kvm.processor import Processor
+from virtlab.platforms.kvm.vfio import DeviceRegion
 
 ARCHITECTURE = "riscv64"
 GUESTS = riscv.GUESTS
+ASSIGNABLE = ("disk",)  # of the host's own devices, those that a VM can be given; see vfio.py
 WINDOW_BYTES = 16 << 20  # guest physical addresses that slots may have, from RAM_BASE on
 N_SLOTS = 32
 N_SOURCES = 53  # of the interrupt controller
@@ -98,6 +101,7 @@ class UserMemory:
     def __init__(self, n_bytes: int):
         if n_bytes <= 0 or n_bytes % PAGE_BYTES:
             raise ValueError(f"{n_bytes:#x} bytes: accepted are multiples of {PAGE_BYTES:#x}.")
+        self.n_pinned = 0  # devices that may reach it
         self._bytes = bytearray(n_bytes)
         self._at: tuple[Processor, int] | None = None
 
@@ -201,7 +205,7 @@ class Kvm:
 class Slot:
     """A memory slot: where it begins, its pages, and which of them have been written."""
 
-    def __init__(self, gpa: int, memory: UserMemory, flags: int):
+    def __init__(self, gpa: int, memory: UserMemory | DeviceRegion, flags: int):
         self.gpa, self.memory, self.flags = gpa, memory, flags
         self.dirty: set[int] = set()
 
@@ -214,6 +218,11 @@ class Slot:
     def logged(self) -> bool:
         """Whether it keeps a dirty log."""
         return bool(self.flags & KVM_MEM_LOG_DIRTY_PAGES)
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it is the registers of one of the host's own devices."""
+        return isinstance(self.memory, DeviceRegion)
 
     @property
     def n_pages(self) -> int:
@@ -247,7 +256,14 @@ class Vm:
         n_bytes = 0 if memory is None else len(memory)
         places = {number: (held.gpa, len(held.memory)) for number, held in self._slots.items()}
         check_slot(slot, gpa, n_bytes, flags, places, N_SLOTS)
-        if not RAM_BASE <= gpa <= RAM_BASE + WINDOW_BYTES - n_bytes:
+        registers = isinstance(memory, DeviceRegion)
+        in_window = RAM_BASE <= gpa <= RAM_BASE + WINDOW_BYTES - n_bytes
+        if registers and not 0 <= gpa <= RAM_BASE - n_bytes:
+            raise ValueError(
+                f"memory slot {slot}: registers at {gpa:#x}; the model accepts what ends at "
+                f"{RAM_BASE:#x} at most."
+            )
+        if not registers and memory is not None and not in_window:
             raise ValueError(
                 f"memory slot {slot}: {gpa:#x} to {gpa + n_bytes:#x}; the model accepts "
                 f"{RAM_BASE:#x} to {RAM_BASE + WINDOW_BYTES:#x}."
@@ -258,8 +274,13 @@ class Vm:
                     f"memory slot {slot}: slot {other} has the same memory; the model accepts "
                     "memory of its own for each."
                 )
-        old = self._slots.pop(slot, None)
-        if old is not None and self._processor is not None:
+        old = self._slots.get(slot)
+        if old is not None and not old.is_device and old.memory.n_pinned:
+            raise ValueError(
+                f"memory slot {slot}: a device may reach its memory; accepted after unmap_dma."
+            )
+        self._slots.pop(slot, None)
+        if old is not None and self._processor is not None and not old.is_device:
             old.memory.move(None)
             self._processor.guard(old.gpa, old.n_pages, False)
         if memory is not None:
@@ -270,6 +291,8 @@ class Vm:
             self._processor.forget()
 
     def _map(self, slot: Slot) -> None:
+        if slot.is_device:
+            return
         slot.memory.move(self._processor, slot.gpa)
         self._processor.guard(slot.gpa, slot.n_pages, slot.logged or slot.read_only)
 
@@ -282,7 +305,17 @@ class Vm:
 
     def guest_memory(self) -> list[tuple[int, UserMemory]]:
         """(gpa, memory) of every slot: what a device's DMA goes to."""
-        return [(slot.gpa, slot.memory) for slot in self._slots.values()]
+        return [(slot.gpa, slot.memory) for slot in self._slots.values() if not slot.is_device]
+
+    def gpa_of(self, memory: UserMemory) -> int | None:
+        """Where the guest finds user memory; None if in no slot."""
+        return next((gpa for gpa, held in self.guest_memory() if held is memory), None)
+
+    def processor_for_device(self) -> Processor:
+        """The hart on whose board the host's devices are; see vfio.py."""
+        if self._processor is None:
+            raise KvmError("opening a device of the host's: accepted after create_vcpu.")
+        return self._processor
 
     def get_dirty_log(self, slot: int) -> list[int]:
         """Pages of the slot that the guest has written since this was last asked; see device.Vm."""
@@ -393,8 +426,8 @@ class Vm:
         """Close the vcpu and let go of the memory, which keeps what is in it."""
         self._open = False
         if self._vcpu is not None:
-            for slot in self._slots.values():
-                slot.memory.move(None)
+            for _, memory in self.guest_memory():
+                memory.move(None)
             self._vcpu.close()
         for event, gsi in self._lines:
             event.attach(self, gsi, False)

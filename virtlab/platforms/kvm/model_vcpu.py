@@ -12,6 +12,8 @@ first, and is dealt with in one of two places:
     call to the firmware            timer, fences, what the hart can do   SYSTEM_EVENT, HYPERCALL
     the trap handler out of reach                                         SHUTDOWN
     atomic access to a device                                             INTERNAL_ERROR
+    registers of a device given     map them; none exits any more
+    interrupt of such a device      take it, signal its eventfd
 
 Three modes: the guest executes instructions, the kernel handles exits, the program runs between one
 `run` and the next. `modes` counts what each has done.
@@ -31,23 +33,17 @@ import ctypes
 
 import numpy as np
 
-from virtlab.hypervisors import Action, ExitReason, HardwareAssisted
-from virtlab.hypervisors.gstage import ROOT as GSTAGE_ROOT
-from virtlab.hypervisors.shadow import FREE, NEXT
-from virtlab.hypervisors.view import poke_csr
+from virtlab.hypervisors import Action, ExitReason
 from virtlab.isa import encoding as e
 from virtlab.isa import op
 from virtlab.isa.decode import decode
 from virtlab.machine.arguments import U64, signed
-from virtlab.machine.boot import enter_supervisor
 from virtlab.machine.devices.plic import PLIC_BASE, PLIC_BYTES
 from virtlab.machine.firmware.sbi import EXT_SRST
 from virtlab.machine.keyboard import uninterrupted
-from virtlab.machine.machine import run_hart
-from virtlab.machine.ram import forget_all_code
-from virtlab.machine.state import PAGE_CODE, PAGE_TOHOST, RAM_BASE
 from virtlab.platforms.kvm import api
 from virtlab.platforms.kvm.halt_polling import HaltPolling
+from virtlab.platforms.kvm.processor import Processor
 
 RUN_STEPS = 1_000_000_000
 NS_PER_STEP = 1  # 100 steps to a tick of the 10 MHz clock
@@ -88,123 +84,6 @@ class Sregs(ctypes.Structure):
     """The supervisor's CSRs, in the order of struct kvm_riscv_csr."""
 
     _fields_ = tuple((name, ctypes.c_uint64) for name in CSRS)
-
-
-class Processor(HardwareAssisted):
-    """The model's hart with its hypervisor, one exit at a time."""
-
-    def __init__(self, ram_bytes: int):
-        super().__init__(ram_bytes, firmware="sbi", record=False)
-        enter_supervisor(self._hart)
-
-    def go(self, goal: int, action: Action, decide) -> bool:
-        """Answer the exit on hand with `action` and run; whether an exit is to be handed out.
-
-        `decide(reason, exit)` answers each exit, STOP meaning that it is handed out. False: the
-        guest halts with nothing to wake it, or `goal` is reached.
-        """
-        answer = int(action)
-        with np.errstate(over="ignore"):
-            while True:
-                n_steps = self._resume(*self._arguments, goal, answer)
-                if n_steps <= 0:
-                    self._left()
-                    return False
-                answer = int(Action.HANDLE)
-                if self._vms["interpret"][0]:
-                    self._interpret(n_steps)
-                else:
-                    run_hart(self._physical, *self._host, n_steps)
-                if self._left_by_trap():
-                    reason = self._classify(*self._arguments, goal, answer)
-                    if reason:
-                        answer = int(decide(ExitReason(reason), self._vms[0]))
-                        if answer == Action.STOP:
-                            return True
-
-    @property
-    def vcpu(self):
-        """The record of the virtual hart."""
-        return self._hart
-
-    @property
-    def idle_steps(self) -> int:
-        """Steps slept through, wherever the guest is."""
-        return int((self._physical if self._vms["entered"][0] else self._harts)["idle_steps"][0])
-
-    @property
-    def sleeps(self) -> bool:
-        """Whether the guest waits in WFI."""
-        return bool((self._physical if self._vms["entered"][0] else self._harts)["waiting"][0])
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the guest's next step is the fault that its last was, and so for ever.
-
-        Its trap handler cannot be fetched. Interrupts are off, for each trap turns them off.
-        """
-        hart = self._hart
-        handler = int(hart.stvec) & ~3
-        fetching = int(hart.scause) in (e.CAUSE_FETCH_ACCESS, e.CAUSE_FETCH_PAGE)
-        return fetching and int(hart.pc) == handler == int(hart.sepc)
-
-    def word_at(self, pc: int) -> int:
-        """The 32 bits of the instruction at a virtual address; the upper 16 may not be its own."""
-        low = int.from_bytes(self.read_virtual(pc, 2), "little")
-        return (
-            low | int.from_bytes(self.read_virtual(pc + 2, 2), "little") << 16
-            if low & 3 == 3
-            else low
-        )
-
-    def load(self, gpa: int, n_bytes: int) -> bytes:
-        """Bytes of the guest's RAM."""
-        at = gpa - RAM_BASE
-        return self._mem.u8[at : at + n_bytes].tobytes()
-
-    def store(self, gpa: int, data: bytes) -> None:
-        """Write the guest's RAM from outside."""
-        at = gpa - RAM_BASE
-        self._mem.u8[at : at + len(data)] = np.frombuffer(data, np.uint8)
-        if (self._mem.pages[at >> 12 : (at + len(data) + 4095) >> 12] & PAGE_CODE).any():
-            forget_all_code(self._host)
-        self._vms[0].stale = 1  # there may be a page table there
-
-    def guard(self, gpa: int, n_pages: int, guarded: bool) -> None:
-        """Have the first store to each of these pages exit, or none any more."""
-        first = (gpa - RAM_BASE) >> 12
-        if guarded:
-            self._mem.pages[first : first + n_pages] |= PAGE_TOHOST
-        else:
-            self._mem.pages[first : first + n_pages] &= 0xFF ^ PAGE_TOHOST
-
-    def allow_stores(self, gpa: int) -> None:
-        """Stores to the page of `gpa` exit no more; its G-stage entry exists."""
-        self.guard(gpa, 1, False)
-        at = int(self._state[GSTAGE_ROOT]) + (gpa >> 30) * 8
-        for shift in (21, 12):
-            pte = int(self._host.u64[at >> 3])
-            table = ((pte >> e.PTE_PPN_SHIFT & e.PTE_PPN) << e.PAGE_SHIFT) - RAM_BASE
-            at = table + (gpa >> shift & 0x1FF) * 8
-        self._host.u64[at >> 3] |= e.PTE_W
-
-    def forget(self) -> None:
-        """Empty the G-stage table: it fills again from the slots as they are now."""
-        for word in (GSTAGE_ROOT, NEXT, FREE):
-            self._state[word] = 0
-        self._vms[0].stale = 1
-
-    def write_csr(self, name: str, value: int) -> None:
-        """Write a CSR of the guest."""
-        poke_csr(self._hart, self.csr[name].number, signed(value))
-        self._vms[0].stale = 1
-
-    def set_line(self, irq: int, level: int) -> None:
-        """A device's line at the interrupt controller of the guest."""
-        bit = 1 << irq
-        pending = int(self._hart.plic_pending)
-        self._hart.plic_pending = pending | bit if level else pending & ~bit
-        self._hart.horizon = 0
 
 
 class Vcpu:
@@ -313,12 +192,17 @@ class Vcpu:
     def _decide(self, reason: ExitReason, exit_) -> Action:
         self._wake()
         self._counts["exits"] += 1
+        slot = self._vm.slot_of(int(exit_.gpa)) if reason == ExitReason.MMIO else None
+        if slot is not None:  # registers of a device that the guest has
+            reason = ExitReason.GUEST_PAGE_FAULT
+            exit_.reason = reason
         decide = {
             ExitReason.GUEST_PAGE_FAULT: self._memory,
             ExitReason.MMIO: self._memory,
             ExitReason.TRACE: self._memory,
             ExitReason.WFI: self._wfi,
             ExitReason.ECALL: self._ecall,
+            ExitReason.INTERRUPT: self._interrupt,
         }.get(reason)
         action = Action.HANDLE if decide is None else decide(exit_)
         counted = self._exits.setdefault(reason.name, [0, 0])
@@ -338,7 +222,11 @@ class Vcpu:
         gpa = int(exit_.gpa)
         slot = self._vm.slot_of(gpa)
         if int(exit_.cause) == e.CAUSE_FETCH_GUEST_PAGE:
-            return Action.HANDLE if slot is not None else self._fetch(exit_)
+            code = slot is not None and not slot.is_device
+            return Action.HANDLE if code else self._fetch(exit_)
+        if slot is not None and slot.is_device:
+            self._processor.map_registers(gpa, slot.memory.hpa)
+            return Action.RETRY
         if slot is not None and int(exit_.reason) != ExitReason.TRACE:
             return Action.HANDLE
         if slot is not None and not slot.read_only:
@@ -391,6 +279,10 @@ class Vcpu:
             access.skip()
 
         return self._hand_out(api.KVM_EXIT_MMIO, complete, Action.RESUME)
+
+    def _interrupt(self, exit_) -> Action:
+        self._processor.interrupted(int(exit_.detail))
+        return Action.HANDLE
 
     def _wfi(self, _exit) -> Action:
         self._counts["wfi_exit_stat"] += 1

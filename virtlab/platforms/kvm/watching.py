@@ -7,7 +7,7 @@ decided and, where it was handed out, what the program was told.
     part of kvm.ko      exits
     MEMORY              pages of a slot: mapped, noted in the dirty log
     DEVICES             guest physical addresses outside of the slots: eventfds, ring, interrupts
-    PROCESSOR           halts, calls to the firmware, everything else
+    PROCESSOR           halts, calls to the firmware, interrupts of the host's, everything else
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ WORDS = {
     ExitReason.TRACE: "the first store to a page that is logged.",
     ExitReason.MMIO: "an access where no slot is.",
     ExitReason.WFI: "the guest waits.",
+    ExitReason.INTERRUPT: "an interrupt of a device that the host has given away.",
     ExitReason.ECALL: "a call to the firmware.",
 }
 

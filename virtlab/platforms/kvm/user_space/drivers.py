@@ -169,6 +169,26 @@ class VirtioBlkDriver:
         )
         return result
 
+    def demand(self, sector: int, gpa: int) -> bool:
+        """Have the device write a sector anywhere, as a hostile driver would; whether it did.
+
+        A device that has refused has to be reset before it does anything else.
+        """
+        queue = self._queue
+        data = (gpa, SECTOR_BYTES, True)
+        *_, status = self._player.play(
+            [
+                store(8, self._header, virtio_blk.REQUEST_IN),
+                store(8, self._header + 8, sector),
+                *queue.describe(0, [(self._header, 16, False), data, (self._status, 1, True)]),
+                *queue.offer(0),
+                *queue.notify(),
+                *_acknowledge(self._base),
+                load(4, self._base + virtio.DEVICE_STATUS),
+            ]
+        )
+        return not status & virtio.NEEDS_RESET
+
     def _buffer(self) -> int:
         return self._data - self._player.base
 

@@ -5,6 +5,8 @@
     virtio        VirtioBlk, served by the         VirtioNet, likewise
                   program at the doorbell's exit
     vhost         VirtioBlk behind eventfds        VirtioNet behind eventfds
+    passthrough   the host's own disk, a virtio    (the model's board has no card)
+                  one, in the guest's hands
 
 Each is a machine of its own with a guest, a driver that the guest plays, and a device; the drivers
 of a column have one face. What the figures hold is what the device's protocol makes of a request:
@@ -30,14 +32,17 @@ from virtlab.platforms.kvm.user_space.vhost import Vhost
 from virtlab.platforms.kvm.user_space.virtio_blk import VirtioBlk
 from virtlab.platforms.kvm.user_space.virtio_net import VirtioNet
 from virtlab.platforms.kvm.user_space.wire import Wire
+from virtlab.platforms.kvm.vfio import AssignedDisk
 
-PATHS = ("emulated", "virtio", "vhost")
+PLAYED = ("emulated", "virtio", "vhost")  # somebody plays the device
+PATHS = (*PLAYED, "passthrough")
 BASE = 0x1000_1000  # of the device
 PATIENCE_SECONDS = 10
 FRAME_BYTES = 1514  # the longest that an Ethernet without jumbo frames has
 DRIVERS = {
     Disk: DiskDriver,
     VirtioBlk: VirtioBlkDriver,
+    AssignedDisk: VirtioBlkDriver,
     E1000: E1000Driver,
     VirtioNet: VirtioNetDriver,
 }
@@ -48,7 +53,7 @@ class ExitsByPath:
     """What `n_requests` came to by one path.
 
     to_program : exits that a device in the program answered
-    in_kernel : doorbells that the kernel took
+    in_kernel : exits that the kernel kept: doorbells, or interrupts of a device given to the guest
     n_interrupts : times that the device raised its line
     """
 
@@ -64,6 +69,14 @@ class ExitsByPath:
         return (self.to_program + self.in_kernel) / self.n_requests
 
 
+def paths_of(machine, kind: str) -> tuple[str, ...]:
+    """The paths that a module, device or model, has for a kind of device: "disk" or "network".
+
+    Passthrough on a real machine takes a device that its owner can spare, and rights to unbind it.
+    """
+    return PATHS if kind in machine.ASSIGNABLE else PLAYED
+
+
 class IoPath:
     """A guest with one device, by one path.
 
@@ -73,6 +86,7 @@ class IoPath:
     kind : "disk" or "network"
     path : one of PATHS
     contents : bytes of the disk; nothing for a network card
+    iommu : with passthrough, whether the host switches its IOMMU on
 
     driver : read(sector), write(sector, data), flush(); send(frames), receive()
     device, board, line, wire, player, vcpu, vm, kvm : the parts
@@ -83,10 +97,13 @@ class IoPath:
         there is no such kind or path
     """
 
-    def __init__(self, machine, kind: str, path: str, contents: bytes = bytes(16 * SECTOR_BYTES)):
-        if kind not in ("disk", "network") or path not in PATHS:
+    def __init__(
+        self, machine, kind: str, path: str, contents: bytes = bytes(16 * SECTOR_BYTES), iommu=True
+    ):
+        if kind not in ("disk", "network") or path not in paths_of(machine, kind):
             raise ValueError(
-                f"{kind!r} by path {path!r}: accepted are disk and network, by {', '.join(PATHS)}."
+                f"{kind!r} by path {path!r}: accepted are disk and network, by {', '.join(PLAYED)}"
+                "; on the model a disk by passthrough, too."
             )
         self.path = path
         self.kvm = machine.Kvm()
@@ -97,7 +114,9 @@ class IoPath:
         self.board, self.line, self.wire = Board(self.vcpu), InterruptLine(), Wire()
         self.player = Player(machine, self.vcpu, memory, self.board)
         self.contents = bytearray(contents)
-        if kind == "disk":
+        if path == "passthrough":
+            self.device = self._assigned(memory, iommu)
+        elif kind == "disk":
             emulated = path == "emulated"
             self.device = (
                 Disk(self.contents, self.line)
@@ -107,11 +126,27 @@ class IoPath:
         else:
             card = E1000 if path == "emulated" else VirtioNet
             self.device = card(self.vm, self.wire, self.line)
-        self.board.add(BASE, self.device)
+        if path != "passthrough":
+            self.board.add(BASE, self.device)
         self.back_end = None
         if path == "vhost":
             self.back_end = Vhost(self.kvm, self.vm, self.device, BASE)
         self.driver = DRIVERS[type(self.device)](self.player, BASE)
+
+    def _assigned(self, memory, iommu: bool) -> AssignedDisk:
+        """Give the guest the host's disk, as QEMU does: iova is the guest physical address."""
+        disk = AssignedDisk(self.vm, self.contents, iommu)
+        self.vm.set_user_memory_region(1, BASE, disk.region)
+        disk.map_dma(self.player.base, memory)
+        self._event = self.kvm.eventfd()
+        self._event.attend(self._pulse)
+        disk.set_irq(self._event)
+        return disk
+
+    def _pulse(self, n_signals: int) -> None:
+        for _ in range(n_signals):
+            self.line.set(1)
+            self.line.set(0)
 
     def exits_of(self, n_requests: int, act) -> ExitsByPath:
         """Count what `act(driver)`, which makes `n_requests`, causes."""
@@ -121,8 +156,10 @@ class IoPath:
         return ExitsByPath(self.path, n_requests, *counts)
 
     def _counted(self) -> tuple[int, int, int]:
-        rung = 0 if self.back_end is None else self._answered()
-        return sum(self.board.exits.values()), rung, self.line.n_raised
+        in_kernel = 0 if self.back_end is None else self._answered()
+        if self.path == "passthrough":
+            in_kernel, _ = self.vcpu.exits_by_reason().get("INTERRUPT", (0, 0))
+        return sum(self.board.exits.values()), in_kernel, self.line.n_raised
 
     def _answered(self) -> int:
         """Doorbells of a back end, once it has come to all of them: it may be a thread."""
@@ -140,6 +177,8 @@ class IoPath:
         """Give everything back."""
         if self.back_end is not None:
             self.back_end.close()
+        if self.path == "passthrough":
+            self.device.close()
         self.kvm.close()
 
     def __enter__(self) -> "IoPath":
@@ -149,13 +188,28 @@ class IoPath:
         self.close()
 
 
-def exits_for_sectors(machine, n_sectors: int = 1) -> list[ExitsByPath]:
-    """Exits of reading so many sectors, one request each, by every path."""
+REQUESTS = {
+    "read": lambda driver, sector: driver.read(sector),
+    "write": lambda driver, sector: driver.write(sector, bytes(SECTOR_BYTES)),
+    "flush": lambda driver, _sector: driver.flush(),
+}
+
+
+def exits_for_sectors(machine, n_sectors: int = 1, what: str = "read") -> list[ExitsByPath]:
+    """Exits of reading so many sectors, one request each, by every path.
+
+    what : "read", "write", or "flush" (which names no sector)
+    """
+    if what not in REQUESTS:
+        raise ValueError(f"request {what!r}: accepted are {', '.join(REQUESTS)}.")
     found = []
-    for path in PATHS:
+    for path in paths_of(machine, "disk"):
         with IoPath(machine, "disk", path) as one:
             found.append(
-                one.exits_of(n_sectors, lambda driver: [driver.read(k) for k in range(n_sectors)])
+                one.exits_of(
+                    n_sectors,
+                    lambda driver: [REQUESTS[what](driver, k) for k in range(n_sectors)],
+                )
             )
     return found
 
@@ -167,7 +221,7 @@ def exits_for_frames(machine, burst: int, n_bursts: int = 1) -> list[ExitsByPath
     """
     frames = [bytes(FRAME_BYTES)] * burst
     found = []
-    for path in PATHS:
+    for path in paths_of(machine, "network"):
         with IoPath(machine, "network", path) as one:
             found.append(
                 one.exits_of(
