@@ -1,34 +1,12 @@
 """The whole system: Domain0 and its guests are the teaching OS; nothing between them is Python."""
 
-import re
-
 import pytest
 
 from tests.platforms.xen.machines import assert_sound
+from tests.platforms.xen.workloads import hash_of, hashes, pattern
 from virtlab.guests import filesystem
 from virtlab.platforms.xen import Guest, System, abi, system
 from virtlab.platforms.xen.toolstack import mac
-
-FNV_START, FNV_PRIME = 0xCBF2_9CE4_8422_2325, 0x100_0000_01B3
-
-
-def pattern(seed: int, n_bytes: int) -> bytes:
-    """What `fill` writes and `packets` sends."""
-    return bytes(
-        ((seed + at) * 2654435761 & 0xFFFF_FFFF) >> 24 ^ (at >> 8 & 0xFF) for at in range(n_bytes)
-    )
-
-
-def hash_of(data: bytes) -> int:
-    value = FNV_START
-    for byte in data:
-        value = (value ^ byte) * FNV_PRIME & (1 << 64) - 1
-    return value
-
-
-def hashes(text: str) -> list[int]:
-    """Those that programs have printed."""
-    return [int(found.replace("_", ""), 16) for found in re.findall(r"hash 0x([0-9a-f_]+)", text)]
 
 
 @pytest.fixture(scope="module")
