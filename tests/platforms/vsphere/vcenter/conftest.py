@@ -1,5 +1,6 @@
 """What the tests of vCenter share: databases of both kinds, a furnished vCenter."""
 
+import ssl
 import sys
 import uuid
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from postgres import PostgreSQL, programs
+from served import PASSWORD
 
 from virtlab.platforms.vsphere.vcenter import VCenter, furnish
+from virtlab.platforms.vsphere.vcenter.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +40,28 @@ def furnished():
     vcenter = VCenter()
     yield vcenter, furnish(vcenter, hosts=4, vms=8)
     vcenter.close()
+
+
+@pytest.fixture(scope="module")
+def served():
+    """A server over a vCenter of four hosts and eight machines, two intervals old."""
+    vcenter = VCenter()
+    made = furnish(vcenter, hosts=4, vms=8)
+    vcenter.step()
+    vcenter.step()
+    with Server(vcenter, password=PASSWORD) as server:
+        yield server, made
+    vcenter.close()
+
+
+@pytest.fixture
+def stock(served):
+    """pyvmomi, as PyPI has it, logged in to the server with its certificate checked."""
+    connect = pytest.importorskip("pyVim.connect")
+    server, _ = served
+    checked = ssl.create_default_context(cadata=server.certificate)
+    instance = connect.SmartConnect(
+        host="localhost", port=server.port, user=server.user, pwd=PASSWORD, sslContext=checked
+    )
+    yield instance
+    connect.Disconnect(instance)

@@ -7,7 +7,8 @@ example      a small data centre to begin with: `furnish`
 """
 
 from virtlab.platforms.vsphere.vcenter.example import furnish
+from virtlab.platforms.vsphere.vcenter.server import Server
 from virtlab.platforms.vsphere.vcenter.service import VCenter
 from virtlab.platforms.vsphere.vcenter.store import Store, StoreError, TakenError
 
-__all__ = ["Store", "StoreError", "TakenError", "VCenter", "furnish"]
+__all__ = ["Server", "Store", "StoreError", "TakenError", "VCenter", "furnish"]
