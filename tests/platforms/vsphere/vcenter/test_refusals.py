@@ -215,8 +215,8 @@ def test_the_certificate_is_for_this_computer_alone(served):
 
 def test_views_and_filters_are_their_sessions_own(connection):
     mine, theirs = logged_in(connection), logged_in(connection)
-    view = on("ViewManager", "ViewManager", "CreateContainerView",
-              '<container type="Folder">group-d1</container><recursive>true</recursive>')  # fmt: skip
+    container = '<container type="Folder">group-d1</container><recursive>true</recursive>'
+    view = on("ViewManager", "ViewManager", "CreateContainerView", container)
     _, text, _ = ask(connection, view, Cookie=mine)
     moid = ET.fromstring(text).find(".//{urn:vim25}returnval").text
     fetch = on("ContainerView", moid, "Fetch", "<prop>view</prop>")
