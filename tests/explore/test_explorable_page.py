@@ -9,6 +9,7 @@ import recorded
 from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
 from recorded_kvm import REQUESTS, RUNS, watched
+from recorded_vsphere import journal
 
 from virtlab.explore import (
     Axis,
@@ -21,20 +22,28 @@ from virtlab.explore import (
     Range,
     Repeat,
     Sketch,
+    Switch,
     Table,
     access,
     architecture,
     boxes,
     boxes_architecture,
+    cluster_day,
     compare_cycles,
     compare_exits,
     compare_instances,
     cpu_shares,
     density,
+    entitlement,
     exits,
+    failover_slots,
     halt_polling,
+    host_memory,
+    hosted_io,
+    idle_tax,
     io_paths,
     kvm_architecture,
+    migration_rounds,
     mode_times,
     namespaces,
     nested_walk,
@@ -44,9 +53,11 @@ from virtlab.explore import (
     sweep,
     timeline,
     tlb_sweep,
+    vsphere_architecture,
     walk,
     walks,
 )
+from virtlab.explore.figures.cluster_day import crowded
 from virtlab.explore.page.assets import FOLDERS, kernels_of, script_text
 from virtlab.explore.page.bundle import bundle
 from virtlab.explore.palette import DARK, LIGHT
@@ -171,6 +182,14 @@ COMPILED = {
     "time by mode": lambda: mode_times(RUNS),
     "exits by path": lambda: io_paths(REQUESTS),
     "polling": lambda: halt_polling(),
+    "parts of vSphere": lambda: vsphere_architecture(journal()),
+    "a day of a cluster": lambda: cluster_day(crowded(5, 25)),
+    "entitlement": lambda: entitlement(),
+    "idle tax": lambda: idle_tax(),
+    "memory of a host": lambda: host_memory(),
+    "rounds": lambda: migration_rounds(),
+    "slots": lambda: failover_slots(),
+    "hosted card": lambda: hosted_io(),
     "price": lambda: price_sensitivity({"a": FakeVm(), "b": FakeVm(n=20, seed=3)}),
 }
 CHARTS = {
@@ -209,6 +228,8 @@ def chosen(rng: random.Random, figure: Explorable) -> dict:
         if isinstance(control, Range):
             steps = round((control.high - control.low) / control.step)
             values[name] = control.low + control.step * rng.randrange(steps + 1)
+        elif isinstance(control, Switch):
+            values[name] = rng.randrange(2)
         else:
             values[name] = rng.choice(list(control.options.values()))
     return values

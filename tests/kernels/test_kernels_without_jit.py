@@ -15,8 +15,10 @@ import recorded
 from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
 from recorded_kvm import REQUESTS, RUNS, watched
+from recorded_vsphere import journal
 from virtlab import explore
 from virtlab.machine import Machine
+from virtlab.platforms.vsphere.cluster import simulation
 
 places = {{"code": 0x8000_0000, "top": 0xFFFF_FFFF_FFFF_F000}}
 figures = [
@@ -40,6 +42,14 @@ figures = [
     (explore.mode_times(RUNS), {{"per_exit": 100}}),
     (explore.io_paths(REQUESTS), {{"case": 1}}),
     (explore.halt_polling(), {{"every": 0}}),
+    (explore.vsphere_architecture(journal()), {{"shown": 3}}),
+    (explore.cluster_day(simulation(2, 6, start=False)), {{"failing": 1, "hour": 3}}),
+    (explore.entitlement(), {{"reserved": 3000}}),
+    (explore.idle_tax(), {{"tax": 10}}),
+    (explore.host_memory(), {{"touch": 100}}),
+    (explore.migration_rounds(), {{"stun": 1, "writes": 300}}),
+    (explore.failover_slots(), {{"n_failed": 2}}),
+    (explore.hosted_io(), {{"vmapp": 1.0}}),
 ]
 told = [figure.drawing(**some) for figure, values in figures for some in ({{}}, values)]
 print(json.dumps([drawing.html() for drawing in told]))
@@ -61,4 +71,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 40
+    assert len(set(compiled)) == 56

@@ -12,6 +12,7 @@ import feed_boxes
 import feed_kvm
 import feed_published
 import feed_vsphere
+import feed_vsphere_figures
 import feed_xen
 import numpy as np
 import pytest
@@ -394,7 +395,9 @@ KNOWN = {
     "virtlab.machine.tlb:mark_writable_dirty": (None, feed_mark),
     "virtlab.machine.tlb:unguard_all": (None, hart),
 }
-for feed in (feed_published, feed_boxes, feed_kvm, feed_vsphere, feed_xen):
+for feed in (
+    feed_published, feed_boxes, feed_kvm, feed_vsphere, feed_vsphere_figures, feed_xen,
+):  # fmt: skip
     KNOWN |= feed.KNOWN
 
 

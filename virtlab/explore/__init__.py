@@ -35,6 +35,13 @@
 | time in each of the three modes | `mode_times({"a run": vcpu.modes(), ...})` |
 | exits for one request by I/O path | `io_paths({...})` |
 | polling before a vcpu gives the processor away | `halt_polling()` |
+| vSphere's parts, operation by operation | `vsphere_architecture(steps(journal))` |
+| a cluster's load by host and hour; a host fails | `cluster_day()` |
+| MHz by shares, reservations and limits | `entitlement()` |
+| memory that a host has promised and lacks | `host_memory()`, `idle_tax()` |
+| a migration round by round | `migration_rounds()` |
+| how many hosts may fail | `failover_slots()` |
+| a packet's way out, hosted and not | `hosted_io()` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -54,6 +61,7 @@ from virtlab.explore.figures.architecture import architecture
 from virtlab.explore.figures.board import board
 from virtlab.explore.figures.boxes import boxes
 from virtlab.explore.figures.boxes_architecture import boxes_architecture
+from virtlab.explore.figures.cluster_day import cluster_day
 from virtlab.explore.figures.comparison import compare_exits
 from virtlab.explore.figures.costs import compare_cycles, price_sensitivity
 from virtlab.explore.figures.cpu_shares import cpu_shares
@@ -72,6 +80,15 @@ from virtlab.explore.figures.timeline import timeline
 from virtlab.explore.figures.tlb import tlb
 from virtlab.explore.figures.translation import translation
 from virtlab.explore.figures.traps import traps
+from virtlab.explore.figures.vsphere import (
+    entitlement,
+    failover_slots,
+    host_memory,
+    hosted_io,
+    idle_tax,
+    migration_rounds,
+)
+from virtlab.explore.figures.vsphere_architecture import vsphere_architecture
 from virtlab.explore.figures.walk import walk, walks
 from virtlab.explore.figures.why import why
 from virtlab.explore.left_out import left_out
@@ -104,19 +121,26 @@ __all__ = [
     "board",
     "boxes",
     "boxes_architecture",
+    "cluster_day",
     "compare_cycles",
     "compare_exits",
     "compare_instances",
     "cpu_shares",
     "density",
+    "entitlement",
     "exit_table",
     "exits",
     "exits_by_reason",
+    "failover_slots",
     "grouped_hex",
     "halt_polling",
+    "host_memory",
+    "hosted_io",
+    "idle_tax",
     "io_paths",
     "kvm_architecture",
     "left_out",
+    "migration_rounds",
     "mode_times",
     "namespaces",
     "nested_walk",
@@ -136,6 +160,7 @@ __all__ = [
     "tlb_sweep",
     "translation",
     "traps",
+    "vsphere_architecture",
     "walk",
     "walks",
     "why",

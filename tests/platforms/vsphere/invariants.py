@@ -84,6 +84,7 @@ def random_scenario(seed: int, steps: int = 24) -> int:
         memory_mb=int(rng.choice([16_384, 32_768, 65_536])),
     )
     limit_some(simulated, rng)
+    simulated.vms["balloon_percent"][rng.random(len(simulated.vms)) < 0.2] = 0
     assert_sound_but_for_memory(simulated)
     for _ in range(steps):
         for host in range(hosts):

@@ -22,6 +22,7 @@ from virtlab.platforms.vsphere.inventory import (
     ClusterComputeResource,
     Inventory,
 )
+from virtlab.platforms.vsphere.memory import BALLOON_PERCENT
 from virtlab.platforms.vsphere.state import CLUSTER, HOST, NODE, VM
 
 # What a running virtual machine keeps when the records are made anew.
@@ -182,7 +183,7 @@ def _vms(number: int, vms, n_pools: int, loads):
     made["memory_reservation"] = [one.memory_reservation for one in vms]
     made["noise"] = 1 + np.arange(len(vms))
     made["touch_rate"], made["active_percent"], made["same_percent"] = 64, 30, 10
-    made["dirty_rate"] = 10
+    made["balloon_percent"], made["dirty_rate"] = BALLOON_PERCENT, 10
     return made
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from virtlab.platforms.vsphere import state
 from virtlab.platforms.vsphere.cpu import SHARES, UNLIMITED, linked
 from virtlab.platforms.vsphere.interval import adopt, power_off, power_on, run_interval
-from virtlab.platforms.vsphere.memory import SHARES_PER_MB
+from virtlab.platforms.vsphere.memory import BALLOON_PERCENT, SHARES_PER_MB
 from virtlab.platforms.vsphere.state import CLUSTER, EVENT, HOST, NODE, VM
 from virtlab.platforms.vsphere.vmotion import MOST_ROUNDS
 from virtlab.published.tables import table
@@ -354,6 +354,7 @@ def _vms(clusters, rng):
     made["touch_rate"] = rng.integers(8, 128, n)
     made["active_percent"] = rng.integers(10, 70, n)
     made["same_percent"] = rng.integers(0, 30, n)
+    made["balloon_percent"] = BALLOON_PERCENT
     made["dirty_rate"] = rng.uniform(0, 60, n)
     made["together"] = made["apart"] = -1
     for one in clusters:

@@ -37,7 +37,7 @@ HIGH, SOFT, HARD, LOW = STATES = range(4)
 STATE_NAMES = ("high", "soft", "hard", "low")
 THRESHOLD_PERCENT = (6, 4, 2, 1)  # free memory, percent of all
 THRESHOLD_HIGH = THRESHOLD_PERCENT[HIGH]
-BALLOON_PERCENT = 65
+BALLOON_PERCENT = 65  # of a virtual machine's memory, by default; 0 without the driver
 CACHE_PERCENT = 10
 BISECTIONS = 60  # after which two neighbouring levels differ by less than a page
 
@@ -153,7 +153,7 @@ def take_back(vm, excess, least, state):
     missing : int64, MB that could not be taken
     """
     if state == SOFT:
-        room = max(vm.memory * BALLOON_PERCENT // 100 - vm.ballooned, i64(0))
+        room = max(vm.memory * vm.balloon_percent // 100 - vm.ballooned, i64(0))
         pages = max(min(min(excess, room), vm.resident - least), i64(0))
         vm.ballooned += pages
         vm.resident -= pages

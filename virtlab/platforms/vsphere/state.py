@@ -99,6 +99,7 @@ VM = np.dtype(
             ("touch_rate", "i8"),  # MB newly touched in a minute, until all is
             ("active_percent", "i8"),  # of touched memory
             ("same_percent", "i8"),  # of touched memory that others on its host have too
+            ("balloon_percent", "i8"),  # of its memory that the balloon may take; 0: no driver
             ("dirty_rate", "f8"),  # MB written in a second
             ("cpu_demand", "f8"),
             ("cpu_entitled", "f8"),
