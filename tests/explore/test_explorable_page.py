@@ -392,7 +392,9 @@ def words_of(tab, place: int) -> dict:
 
 
 def a_step(control, scope) -> tuple[str, int]:
-    """An arrow key that moves a control from the value it opens with, and the value after it."""
+    """A key that moves a control from the value it opens with, and the value after it."""
+    if isinstance(control, Switch):
+        return "Space", 1 - control.value
     if isinstance(control, Range):
         most = min(control.high, int(scope[control.limit][0]) if control.limit else control.high)
         start = min(control.value, most)
@@ -425,7 +427,8 @@ def test_every_control_moves_its_figure_by_keyboard(page, compiled, name):
         assert after != before, control_name
         if drawing.svg:
             assert after["labels"] == [f"{drawing.title}. {drawing.text}"]
-        page.keyboard.press("ArrowRight" if key == "ArrowLeft" else "ArrowLeft")
+        back = {"ArrowLeft": "ArrowRight", "ArrowRight": "ArrowLeft"}
+        page.keyboard.press(back.get(key, key))
         values[control_name] = control.value
         assert words_of(page, place) == before
 

@@ -62,7 +62,7 @@ def cluster_day(start: Simulation | None = None, title: str = "A day of a cluste
             Switch("ha", "HA restarts", True),
             Choice("failing", "host that fails", {"none": 0} | {
                 name: k + 1 for k, name in enumerate(names)
-            }),
+            }, 2),
             Range("hour", "fails at", 0, kernel.HOURS - 1, 1, 9, "h"),
         ],
         {
