@@ -7,9 +7,10 @@
     python3 lab.py book --pdf    print the book to book/_build/virtlab.pdf
     python3 lab.py notebooks     run the chapters anew and store what they print
 
-It needs Python 3.11 to 3.13 and nothing else. Everything it makes lies in .venv (the packages) and
-.virtlab (a log and a lock), and can be thrown away; the machine code goes to the user's cache. The
-reader's own files, edited chapters among them, are never written to by the first three.
+It needs Python 3.11 to 3.13 and nothing else. What it makes in .venv (the packages) and .virtlab (a
+log and a lock) can be thrown away; the machine code goes to the user's cache. The first command
+opens copies of the chapters in my_chapters, the reader's own folder: it brings what is new there
+and never writes to a chapter that was changed. The next two write to no file of the reader's.
 
 An older Python has to be able to read this file, to be told so: it keeps to the syntax of 3.6.
 """
@@ -32,6 +33,8 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 STATE = os.path.join(ROOT, ".virtlab")
 LOG = os.path.join(STATE, "install.log")
+BOOK_CHAPTERS = "notebooks"
+OWN = "my_chapters"  # copies for the reader to write in; an update leaves what was changed
 WINDOWS = os.name == "nt"
 SCRIPTS = os.path.join(VENV, "Scripts" if WINDOWS else "bin")
 PROGRAM = ".exe" if WINDOWS else ""
@@ -183,8 +186,9 @@ def lab(browser, port):
     with only_one():
         install(LAB)
         warm()
-    first = first_notebook()
-    page = "/lab/tree/notebooks/" + first if first else "/lab"
+    folder = bring_chapters()
+    first = first_notebook(folder)
+    page = f"/lab/tree/{folder}/{first}" if first else "/lab"
     command = [
         PYTHON,
         "-m",
@@ -209,9 +213,24 @@ def lab(browser, port):
     os.execve(PYTHON, command, environment())
 
 
-def first_notebook():
-    folder = os.path.join(ROOT, "notebooks")
-    found = os.listdir(folder) if os.path.isdir(folder) else []
+def bring_chapters():
+    """Copy new and updated chapters to the reader's own folder; returns the folder to open.
+
+    What the reader has changed there stays. If nothing can be copied, on a full disk for instance,
+    the copies that are there are opened, or else the book's own chapters.
+    """
+    script = os.path.join(ROOT, "virtlab", "labs", "copies.py")
+    own = os.path.join(ROOT, OWN)
+    if os.path.exists(script) and subprocess.call(
+        [PYTHON, script, own, os.path.join(ROOT, BOOK_CHAPTERS)], env=environment()
+    ):
+        say("The chapters in {} are as they were.".format(OWN))
+    return OWN if first_notebook(OWN) else BOOK_CHAPTERS
+
+
+def first_notebook(folder):
+    path = os.path.join(ROOT, folder)
+    found = os.listdir(path) if os.path.isdir(path) else []
     return min((name for name in found if name.endswith(".ipynb")), default=None)
 
 

@@ -46,6 +46,9 @@ def server(tmp_path_factory):
     """JupyterLab as lab.py starts it, over a copy of the chapters; gives the address it prints."""
     folder = tmp_path_factory.mktemp("a reader's folder")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    (folder / "virtlab" / "labs").mkdir(parents=True)
+    for name in ("copies.py", "progress.py"):
+        shutil.copy(ROOT / "virtlab" / "labs" / name, folder / "virtlab" / "labs")
     command = lab_command(folder)
     own = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")}
     process = subprocess.Popen(
@@ -158,7 +161,7 @@ def test_the_address_lab_py_prints_leads_to_the_first_chapter(browser, server):
     tab.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
     first = min(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert (
-        tab.evaluate("window.jupyterapp.shell.currentWidget.context.path") == f"notebooks/{first}"
+        tab.evaluate("window.jupyterapp.shell.currentWidget.context.path") == f"my_chapters/{first}"
     )
 
 

@@ -258,6 +258,45 @@ def test_the_lab_opens_at_the_first_chapter(lab, commands, monkeypatch, argument
     assert environment["PATH"].startswith(lab.SCRIPTS)
 
 
+@pytest.fixture
+def copies(lab, commands):
+    """lab.py in a folder that has what copies the chapters."""
+    there = Path(lab.ROOT, "virtlab", "labs")
+    there.mkdir()
+    for name in ("copies.py", "progress.py"):
+        (there / name).write_bytes((ROOT / "virtlab" / "labs" / name).read_bytes())
+    lab.install(lab.LAB)
+    return Path(lab.ROOT, lab.OWN)
+
+
+def test_the_reader_writes_in_copies_and_an_update_leaves_them(lab, copies, capfd):
+    book = Path(lab.ROOT, "notebooks")
+    assert lab.bring_chapters() == "my_chapters"
+    assert lab.first_notebook("my_chapters") == "00_start.ipynb"
+    # What had been written into the book's own chapters before there were copies is in them.
+    assert (copies / "00_start.ipynb").read_text() == "edited by the reader"
+    (copies / "00_start.ipynb").write_text("my work")
+    for name in ("00_start.ipynb", "01_machine.ipynb", "02_new.ipynb"):
+        (book / name).write_text("the update")
+    capfd.readouterr()
+    assert lab.bring_chapters() == "my_chapters"
+    assert (copies / "00_start.ipynb").read_text() == "my work"
+    for name in ("00_start-version-2.ipynb", "01_machine.ipynb", "02_new.ipynb"):
+        assert (copies / name).read_text() == "the update"
+    told = capfd.readouterr().out
+    assert "00_start.ipynb: yours stays; the new version is 00_start-version-2.ipynb" in told
+    assert lab.bring_chapters() == "my_chapters"
+    assert capfd.readouterr().out == ""
+
+
+def test_without_room_for_copies_the_lab_opens_all_the_same(lab, copies, capfd):
+    copies.write_text("a file of the reader's in the way")
+    assert lab.bring_chapters() == "notebooks"
+    said = capfd.readouterr()
+    assert "was not copied" in said.err and "are as they were" in said.out
+    assert copies.read_text() == "a file of the reader's in the way"
+
+
 @pytest.mark.parametrize(
     "arguments", [["--port", "0"], ["--port", "x"], ["--prot"], ["book", "x"], ["--pdf"]]
 )

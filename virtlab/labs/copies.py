@@ -9,16 +9,22 @@
 
 Which version was copied is noted in `.chapters.json` in that folder. A file of which nothing is
 noted counts as changed.
+
+Run as a file, `python copies.py FOLDER`, it does the same and says what is new; lab.py and the hub
+call it so, before JupyterLab starts. It needs the standard library alone.
 """
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
-import virtlab
-from virtlab.labs.progress import write_whole
+if __package__:
+    from virtlab.labs.progress import write_whole
+else:  # run as a file: its neighbours are beside it, and the package is not loaded
+    from progress import write_whole
 
-BOOK = Path(virtlab.__file__).resolve().parents[1] / "notebooks"
+BOOK = Path(__file__).resolve().parents[2] / "notebooks"
 NOTED = ".chapters.json"
 
 
@@ -100,3 +106,20 @@ def _bring(new: bytes, own: Path, noted: dict[str, str]) -> str:
         write_whole(beside, new)
     noted[own.name] = digest
     return f"yours stays; the new version is {beside.name}"
+
+
+def main(arguments: list[str]) -> int:
+    """Bring the chapters to a folder and say what is new; 1 and a sentence if that failed."""
+    try:
+        done = copy_chapters(*arguments)
+    except (CopyError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, what in done.items():
+        if what not in ("copied", "as it was"):
+            print(f"{name}: {what}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

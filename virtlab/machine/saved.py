@@ -6,6 +6,7 @@ machine's settings as JSON. A file may come from anywhere, so what compiled code
 checked before it is believed.
 """
 
+import contextlib
 import io
 import json
 import zipfile
@@ -60,7 +61,13 @@ class Saved:
 
 
 def write_saved(path, taken: Snapshot, disk: np.ndarray, settings: dict, symbols: dict) -> None:
-    """Write a file; one that is already there is replaced at the end, or not at all."""
+    """Write a file; one that is already there is replaced at the end, or not at all.
+
+    Raises
+    ------
+    OSError
+        it cannot be written, the disk being full for instance
+    """
     kept = [k for k, page in enumerate(taken.pages) if page is not ZERO_PAGE]
     about = {"format": FORMAT, "symbols": symbols} | settings
     buffer = io.BytesIO()
@@ -77,8 +84,14 @@ def write_saved(path, taken: Snapshot, disk: np.ndarray, settings: dict, symbols
     )
     target = Path(path)
     partial = target.with_name(target.name + ".part")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(target)
+    try:
+        partial.write_bytes(buffer.getvalue())
+        partial.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        words = f"the machine was not saved, what was there is as it was: {error.strerror}"
+        raise OSError(error.errno, words, str(path)) from None
 
 
 def _text(data: bytes) -> np.ndarray:
