@@ -54,6 +54,7 @@ c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r} + "/{{username}}"
 c.JupyterHub.services = []
 c.JupyterHub.load_roles = []
+c.JupyterHub.cleanup_servers = True
 c.JupyterHub.log_level = "WARN"
 c.ConfigurableHTTPProxy.command = {proxy!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"

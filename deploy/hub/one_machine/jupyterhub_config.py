@@ -34,6 +34,8 @@ if CERT and KEY:
     c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = CERT, KEY
 c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
 c.JupyterHub.db_url = f"sqlite:///{STATE / 'hub.sqlite'}"
+# A restart of the hub leaves proxy and servers running, so that nobody loses a kernel by it.
+c.JupyterHub.cleanup_servers = False
 c.ConfigurableHTTPProxy.pid_file = str(STATE / "proxy.pid")
 
 # What a student gets: JupyterLab at the first chapter, in a folder of the student's own.
