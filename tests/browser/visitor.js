@@ -11,7 +11,10 @@ window.visitor = (() => {
       if (e.disabled || e.tabIndex < 0 || e.type === "hidden" || !shown(e)) return false;
       if (e.closest("[inert]") || e.closest("dialog:not([open])")) return false;
       if (e.matches("summary") && e.parentElement.querySelector(":scope > summary") !== e) return false;
-      if (e.type === "radio" && !e.checked && e.form?.elements[e.name]?.value) return false;
+      if (e.type === "radio" && e.form) { // a group is one stop: what is chosen in it, or its first
+        const group = [...e.form.querySelectorAll("input[type=radio]")].filter((one) => one.name === e.name);
+        if (e !== (group.find((one) => one.checked) ?? group[0])) return false;
+      }
       return true;
     });
 
@@ -191,7 +194,8 @@ window.visitor = (() => {
   // where the notebook left it before that, and takes commands.
   const live = (element) => element.dataset.live === "yes";
   const ready = (element) => live(element) || element.querySelector(".vl-player .vl-pc") !== null;
-  const alive = () => [...document.querySelectorAll(".vl-live")].every(ready);
+  const judging = () => !document.querySelector("script[data-exercises]") || document.querySelector(".vl-exercise[data-judges]");
+  const alive = () => [...document.querySelectorAll(".vl-live")].every(ready) && judging();
 
   // When the first figure was live, counted from the start of the navigation.
   let first = null;

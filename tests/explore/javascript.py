@@ -35,13 +35,13 @@ class Served(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def page_of_modules(browser):
-    """`run(body, given)`: the body of an async function, in a page beside the modules.
+def page_of_modules(browser, folder: Path = STATIC):
+    """`run(body, given)`: the body of an async function, in a page beside the modules of `folder`.
 
     `given` is any JSON value; what the body returns comes back. What one call puts into `keep`, the
     next one finds there.
     """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Served, directory=STATIC))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Served, directory=folder))
     Thread(target=server.serve_forever, daemon=True).start()
     tab = browser.new_page()
     tab.goto(f"http://127.0.0.1:{server.server_port}/")

@@ -1,8 +1,10 @@
-"""How does a reader meet an exercise? As text, and in JupyterLab with a place for the answer.
+"""How does a reader meet an exercise? As text, and with a place for the answer.
 
-The widget is made of the native controls of ipywidgets: a text field, a list of options, or an area
-for code, a button for the verdict and one for another variant. All are reached with the Tab key,
-and a verdict is announced to screen readers. Where nobody can answer, the question stands as text.
+On a page of the book that is a form, which static/exercise.js makes of the stored text. In
+JupyterLab it is a widget made of the native controls of ipywidgets: a text field, a list of
+options, or an area for code, a button for the verdict and one for another variant. All are reached
+with the Tab key, and a verdict is announced to screen readers. Where nobody can answer, the
+question stands as text.
 """
 
 from html import escape
@@ -15,7 +17,7 @@ from virtlab.labs import desk
 from virtlab.labs import progress as kept
 from virtlab.labs.chapters import EXERCISES
 from virtlab.labs.exercise import Choice, Code, Explanation
-from virtlab.labs.verdict import Verdict
+from virtlab.labs.verdict import Verdict, marked
 
 
 class Question:
@@ -62,12 +64,17 @@ class Question:
 
     def html(self) -> str:
         """The question as a page shows it."""
-        items = "".join(f"<li>{escape(option)}</li>" for option in self.options)
-        room = f"<ol>{items}</ol>" if items else f"<p>Answer: {escape(self._wanted())}.</p>"
+        return f"<style>{style()}</style>\n{self.block()}"
+
+    def block(self) -> str:
+        """The same without the style sheet; a page's script finds the parts by their classes."""
+        items = "".join(f"<li>{marked(option)}</li>" for option in self.options)
+        room = f"<ol>{items}</ol>" if items else f"<p>Answer: {marked(self._wanted())}.</p>"
         start = f"<pre>{escape(self.start)}</pre>" if self.start else ""
         return (
-            f"<style>{style()}</style>\n<div class='vl'>"
-            f"<p><strong>{escape(self.title)}</strong></p>{_paragraphs(self.text)}{start}{room}</div>"
+            f"<div class='vl vl-exercise' data-exercise='{self.id}' data-seed='{self.seed}'>"
+            f"<div class='vl-asked'><p><strong>{escape(self.title)}</strong></p>"
+            f"{_paragraphs(self.text)}</div>{start}<div class='vl-answer'>{room}</div></div>"
         )
 
     def _wanted(self) -> str:
@@ -84,11 +91,42 @@ class Question:
         return {"text/plain": repr(self), "text/html": self.html()} | view_of(self.widget)
 
 
+class Sheet:
+    """Several exercises, one below the other.
+
+    questions : list of Question
+    """
+
+    def __init__(self, ids):
+        self.questions = [Question(id) for id in ids]
+        self._widget = None
+
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self.questions))
+
+    def html(self) -> str:
+        """The questions as a page shows them."""
+        blocks = "\n".join(question.block() for question in self.questions)
+        return f"<style>{style()}</style>\n{blocks}"
+
+    @property
+    def widget(self):
+        """The questions with places for the answers; made when it is first asked for."""
+        if self._widget is None:
+            import ipywidgets
+
+            self._widget = ipywidgets.VBox([question.widget for question in self.questions])
+        return self._widget
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": repr(self), "text/html": self.html()} | view_of(self.widget)
+
+
 def _paragraphs(text: str) -> str:
     """Text as HTML; what follows the first line, a listing, keeps its columns."""
     first, _, rest = text.partition("\n")
     listing = f"<pre>{escape(rest.strip(chr(10)))}</pre>" if rest else ""
-    return f"<p>{escape(first)}</p>{listing}"
+    return f"<p>{marked(first)}</p>{listing}"
 
 
 class Entry:
@@ -141,9 +179,9 @@ class Entry:
         self._ask()
 
 
-def show(id: str) -> Question:
-    """The exercise as everybody gets it first."""
-    return Question(id)
+def show(*ids: str) -> Question | Sheet:
+    """The exercise as everybody gets it first; several of them below one another."""
+    return Question(*ids) if len(ids) == 1 else Sheet(ids)
 
 
 def variant(id: str, seed: int) -> Question:

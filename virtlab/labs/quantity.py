@@ -15,8 +15,10 @@ FAMILIES = (
     {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0},
     {"%": 0.01, "percent": 0.01, "": 1.0},
 )
-NUMBER = re.compile(
-    r"\s*([+-]?0[xX][0-9a-fA-F_]+|[+-]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*"
+NUMBER = re.compile(  # as JavaScript reads it, too: static/quantity.js gets it from here
+    r"[ \t\r\n\xa0]*"
+    r"([+-]?0[xX][0-9a-fA-F_]+|[+-]?(?:[0-9][0-9,_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"[ \t\r\n\xa0]*([^\r\n]*?)[ \t\r\n\xa0]*"
 )
 
 
@@ -75,6 +77,8 @@ def _of_text(text: str, unit: str, accepted: str) -> int | float:
     for family in FAMILIES:
         if given in family and unit in family:
             scaled = value * family[given] / family[unit]
+            if not math.isfinite(scaled):
+                raise UnreadableError(f"{text[:LONGEST]!r} is too large; {accepted}.")
             return int(scaled) if scaled == int(scaled) else scaled
     raise UnreadableError(f"{given!r} is not the unit asked for; {accepted}.")
 

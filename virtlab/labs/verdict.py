@@ -1,5 +1,6 @@
 """What is said about an answer: the verdict, a hint that fits the mistake, a worked step."""
 
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -9,6 +10,11 @@ OUTCOMES = {
     "unreadable": "no verdict.",  # nothing that could be judged, and not counted as a try
     "recorded": "kept, for you to judge.",  # an explanation
 }
+
+
+def marked(text: str) -> str:
+    """Text as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Verdict:
     def html(self) -> str:
         """The same for a page: paragraphs, announced to a screen reader."""
         paragraphs = "".join(
-            f"<p><strong>{escape(head)}</strong> {escape(text)}</p>" for head, text in self._parts()
+            f"<p><strong>{escape(head)}</strong> {marked(text)}</p>" for head, text in self._parts()
         )
         if self.printed.strip():
             text = "\n".join(self.printed.splitlines()[:20])

@@ -1,5 +1,7 @@
 """Exercises of chapter 02, full virtualization: exits, shadows, handlers, what keeps quiet."""
 
+import functools
+
 from virtlab import cost
 from virtlab.hypervisors import Emulation, ExitReason, TrapAndEmulate
 from virtlab.isa.encoding import CSR_NUMBERS
@@ -252,8 +254,13 @@ def draw_quiet(rng) -> dict:
 
 def quiet_one(draw: Draw) -> str:
     """The one of the options that is sensitive and not privileged, by trying them all."""
-    critical = classify(ia32.IA32).critical
-    return next(name for name in draw.options if name in critical)
+    return next(name for name in draw.options if name in critical_ones())
+
+
+@functools.cache
+def critical_ones() -> frozenset[str]:
+    """The instructions of IA-32 that are sensitive and not privileged."""
+    return frozenset(classify(ia32.IA32).critical)
 
 
 def times(n: int, what: str) -> str:
