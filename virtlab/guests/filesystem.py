@@ -125,6 +125,39 @@ def files(disk: bytes) -> dict[str, bytes]:
     return _read(disk)[0]
 
 
+def blocks_of(disk: bytes, path: str) -> list[int]:
+    """The numbers of a file's blocks, 0 where nothing has been written yet.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file.
+    """
+    number = ROOT_INODE
+    for name in path.strip("/").split("/"):
+        entries = b"".join(
+            disk[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE] for block in _blocks(disk, number)
+        )
+        found = {
+            entry.rstrip(b"\0").decode(errors="backslashreplace"): inode
+            for inode, entry in ENTRY.iter_unpack(entries)
+            if inode
+        }
+        if name not in found:
+            raise ValueError(f"the disk has no file {path!r}")
+        number = found[name]
+    return _blocks(disk, number)
+
+
+def _blocks(disk: bytes, number: int) -> list[int]:
+    """The numbers of the blocks of an inode."""
+    row = INODE.unpack_from(disk, INODE_BLOCK * BLOCK_SIZE + number * INODE.size)
+    _, _, n_bytes, *blocks, indirect, _ = row
+    if indirect:
+        blocks += struct.unpack_from(f"<{N_INDIRECT}I", disk, indirect * BLOCK_SIZE)
+    return blocks[: -(-n_bytes // BLOCK_SIZE)]
+
+
 def whiteouts(disk: bytes) -> set[str]:
     """The names that a box has removed: paths in its layer, where the base has a file of that name.
 

@@ -10,33 +10,41 @@ rate at which pages were written during the round before, plus 50 Mbit/s. It is 
 that would be more than the highest rate, or no more than 64 pages (256 KiB) are left.
 
 What the guest has printed goes with it, so that its console goes on where it was. Its clock goes on
-too, whatever the other machine's says. Its ports and grants do not go with it: a front end connects
-anew, as in Xen. A domain that has mapped pages of others or has a device of its own is refused.
+too, whatever the other machine's says. Its ports and mapped grants do not go with it. A kernel that
+has front ends says so in its part of the store (control/feature-suspend). It is asked to suspend
+itself before it is stopped (control/shutdown), and finds itself elsewhere when its call SCHED
+SHUTDOWN returns; its front ends connect anew. A domain that has mapped pages of others or has a
+device of its own is refused.
 
 # Model: sending takes time of the network and none of the hart. The disk is shared storage; it goes
-over with the vcpu. A PV domain keeps its machine addresses, because they are in its page tables and
-in its registers: its place must be free on the other machine. Xen has the guest translate them at a
-moment that it chooses; an HVM domain may come to any place. Neither machine can go back to a time
-before the move.
+over with the vcpu; one that a back end serves is for whoever moves the domain to provide there (see
+toolstack.System.migrate). A PV domain keeps its machine addresses, because they are in its page
+tables and in its registers: its place must be free on the other machine. Xen has the guest
+translate them at a moment that it chooses; an HVM domain may come to any place. Neither machine can
+go back to a time before the move.
 
 Source: C. Clark et al., "Live Migration of Virtual Machines", NSDI 2005, sections 3 and 5.
 """
 
 from dataclasses import dataclass
 
+from virtlab.hypervisors.direct_paging import ONE
 from virtlab.hypervisors.exits import COUNTERS
 from virtlab.hypervisors.hardware_assisted import HEADER
 from virtlab.hypervisors.vs_registers import HEDELEG, HSTATUS, LEFT_SATP
 from virtlab.machine.machine import DEFAULT_STEPS_PER_TICK
 from virtlab.machine.ram import forget_all_code
-from virtlab.platforms.xen import control, dirty_log
+from virtlab.platforms.xen import control, dirty_log, store_calls
 from virtlab.platforms.xen.domain import Domain, HvmMachine, PvMachine
+from virtlab.platforms.xen.store import home
 
 PAGE_BITS = 4096 * 8
 MBIT = 1_000_000
 ENOUGH_PAGES = 64  # 256 KiB
 MOST_ROUNDS = 29
 CHUNK_PAGES = 64
+SUSPENDED = 2  # a reason of SCHED SHUTDOWN
+SUSPEND_MS = 1000  # in which a kernel has to heed
 
 
 @dataclass(frozen=True)
@@ -213,7 +221,8 @@ class Migration:
     # The end
 
     def stop_and_copy(self) -> None:
-        """Pause the domain, and send the rest and its vcpu."""
+        """Have the domain suspend itself if it can, pause it, and send the rest and its vcpu."""
+        self._suspend()
         control.pause(self.xen, self.number)
         self._left |= dirty_log.peek(self.xen, self.domain) - self.domain.absent
         n_pages = len(self._left)
@@ -222,6 +231,25 @@ class Migration:
         self._move_machine()
         self.downtime_ms = n_pages * PAGE_BITS / self.highest * 1000
         self._pass_time(self.downtime_ms)
+
+    def _suspend(self) -> None:
+        store, own = self.xen.store, home(self.number)
+        if store.read(0, f"{own}/control/feature-suspend") != b"1":
+            return
+        path = f"{own}/control/shutdown"
+        store_calls.change(self.xen, path, store.write(0, path, b"suspend"))
+        for _ in range(SUSPEND_MS):
+            if self.domain.ended:
+                break
+            self._pass_time(1)
+        if self.domain.ended != f"shut down ({SUSPENDED})":
+            store.remove(0, path)
+            dirty_log.stop(self.xen, self.domain)
+            self.to.host.release(self._machine)
+            raise MigrationError(
+                f"domain {self.number} does not suspend itself in {SUSPEND_MS:,} ms: "
+                f"{self.domain.ended or 'it runs'}."
+            )
 
     def _move_machine(self) -> None:
         here, there = self.xen.machines[self.number], self._machine
@@ -266,12 +294,23 @@ class Migration:
         to.domains[domain.number], to.machines[domain.number] = domain, self._machine
         to.store.introduce(domain.number)
         to.store.write(0, f"/local/domain/{domain.number}/name", old.name.encode())
+        self._let_go_of_grants()
         to.runs_again(domain)
         control.destroy(self.xen, self.number)
         for machine in (self.xen, self.to):
             machine.forget_past()
         self.new_number = domain.number
         return domain.number
+
+    def _let_go_of_grants(self) -> None:
+        """What others have mapped to write on the machine that it leaves, nobody has here."""
+        if self.domain.kind != "pv":
+            return
+        words = self._machine.page_words()
+        for other in self.xen.domains.values():
+            for mapping in other.maps.values():
+                if mapping.granter == self.number and mapping.writable:
+                    words[mapping.page - (self.domain.base >> 12)] -= ONE
 
     def run(self) -> int:
         """All of it; the domain's number there."""

@@ -17,7 +17,9 @@ from virtlab.guests import disk as disk_of
 from virtlab.guests import filesystem
 from virtlab.guests import path as path_of
 from virtlab.platforms.xen.hypervisor import Kernel, Xen
+from virtlab.platforms.xen.migration import Migration
 
+BLOCK = filesystem.BLOCK_SIZE
 PROMPT = "$ "
 ANSWER_MS = 20_000.0  # of the machine's time, which a domain may take to answer
 
@@ -126,6 +128,49 @@ class System:
             raise ValueError(f"xl create {name}: {answer.strip()}")
         self.number[name] = int(answer.split()[1].rstrip(":"))
         return self.number[name]
+
+    def migrate(self, name: str, there: "System", **rates) -> Migration:
+        """Move a running guest to another machine, whose Domain0 then serves its devices.
+
+        Parameters
+        ----------
+        there : a System with the same guests, of which this one has not been created
+        rates : as Migration's
+
+        Returns
+        -------
+        migration : what it has cost
+
+        # Model: a guest's disk is on storage that both machines share. Here its blocks are brought
+        over while nobody uses them, from one Domain0's file to the other's.
+        """
+        guest, number = self.guests[name], self.number[name]
+        if there.guests.get(name) != guest or name in there.number:
+            raise ValueError(
+                f"guest {name!r}: accepted is a machine that has it and does not run it."
+            )
+        move = Migration(self.xen, number, there.xen, **rates)
+        while not move.wants_to_stop:
+            move.round()
+        move.stop_and_copy()
+        if guest.is_ported:
+            self._share_disk(name, there)
+        there.number[name] = move.finish()
+        del self.number[name]
+        self.xen.run(1)  # Domain0 here lets go of its rings
+        if guest.is_ported:
+            there.xl(f"block-attach {there.number[name]} /disks/{name}")
+            if guest.network:
+                k = list(self.guests).index(name) + 1
+                there.xl(f"network-attach {there.number[name]} {mac(k)}")
+        return move
+
+    def _share_disk(self, name: str, there: "System") -> None:
+        disks = [each.xen.machines[0]._mem.disk for each in (self, there)]
+        blocks = [filesystem.blocks_of(disk.tobytes(), f"disks/{name}") for disk in disks]
+        for source, target in zip(*blocks, strict=True):
+            data = disks[0][source * BLOCK : (source + 1) * BLOCK]
+            disks[1][target * BLOCK : (target + 1) * BLOCK] = data
 
     def console(self, domain: str | int = 0) -> str:
         """What a domain has printed."""

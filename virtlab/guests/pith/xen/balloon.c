@@ -87,5 +87,7 @@ void balloon_init(void)
     for (uint64_t n = PAGE_SIZE; n < n_bytes; n += PAGE_SIZE)
         page_alloc_for(HOST);
     store_listen(adjust);
-    store_watch("memory/target");
+    balloon_resume();
 }
+
+void balloon_resume(void) { store_watch("memory/target"); }

@@ -1,91 +1,143 @@
 // The disk's front end: a ring of requests to a back end in another domain, which is named in the
-// store. The pages of a request are granted to it for as long as the request is under way.
+// store. The pages of a request are granted to it for as long as the request is under way; requests
+// are kept until they are answered, so that they can be made anew at another back end.
 // Source: Xen, xen/include/public/io/blkif.h.
 #include "fs.h"
 #include "ring.h"
 
 #define SECTOR_SIZE 512
 #define DEVICE "device/vbd/0"
+#define MOST_REQUESTS (XEN_MOST_BLOCKS / XEN_MOST_SEGMENTS + 1)
 
 static struct ring_end front;
 static char *ring_page;
-static uint32_t backend, port, n_waiting;
+static int ring_reference;
+static uint32_t port;
 static char backend_path[STORE_TEXT];
+static enum { UNKNOWN, ANNOUNCED, IN_USE } stage;
 static bool failed;
-static int references[XEN_MOST_BLOCKS];  // of the pages under way, by the id of the request
+static struct xen_block_request requests[MOST_REQUESTS];  // by id; n_segments is 0 if answered
+static int references[XEN_MOST_BLOCKS];                   // of the pages under way
+
+static void take_responses(void)
+{
+    for (struct xen_block_response *response; (response = front_take(&front));) {
+        if (response->id >= MOST_REQUESTS)
+            panic("an answer to request %lu", response->id);
+        requests[response->id].n_segments = 0;
+        failed |= response->status != XEN_STATUS_OK;
+    }
+}
 
 static void answered(void *about)
 {
+    take_responses();
     wake_up(&front);
 }
 
-// Tells the back end where the ring is, and waits until it serves it.
-static void connect(void)
+// Tells the back end where the ring is.
+static void announce(void)
 {
-    while (store_read(DEVICE "/backend", backend_path, sizeof backend_path) <= 0)
-        panic("there is no disk");
-    backend = store_number(DEVICE "/backend-id");
     front_begin(&front, ring_page, XEN_BLOCK_PLACE_BYTES);
-    port = channel_offer(backend, answered, 0);
-    store_write(DEVICE "/ring-ref", "%d", grant_page(backend, ring_page, false));
+    port = channel_offer(DRIVER_DOMAIN, answered, 0);
+    store_write(DEVICE "/ring-ref", "%d", ring_reference);
     store_write(DEVICE "/event-channel", "%u", port);
     store_watch(backend_path);
     store_write(DEVICE "/state", "%d", INITIALISED);
-    while (store_number(store_path("%s/state", backend_path).text) != CONNECTED)
-        wait_for_event();
-    store_write(DEVICE "/state", "%d", CONNECTED);
+    stage = ANNOUNCED;
+}
+
+// Puts in what has not been answered yet.
+static void put_requests(void)
+{
+    bool any = false;
+
+    for (int id = 0; id < MOST_REQUESTS; id++) {
+        if (requests[id].n_segments == 0)
+            continue;
+        *(struct xen_block_request *)front_put(&front) = requests[id];
+        traffic.requests++;
+        any = true;
+    }
+    if (any)
+        front_push(&front, port);
+}
+
+// Once the toolstack has written the device into the store, and once the back end has answered.
+static void look(void)
+{
+    if (stage == UNKNOWN && store_read(DEVICE "/backend", backend_path, sizeof backend_path) > 0)
+        announce();
+    if (stage == ANNOUNCED &&
+        store_number(store_path("%s/state", backend_path).text) == CONNECTED) {
+        stage = IN_USE;
+        store_write(DEVICE "/state", "%d", CONNECTED);
+        put_requests();
+    }
 }
 
 void block_front_init(void)
 {
     ring_page = page_alloc_zeroed();
-    connect();
+    ring_reference = grant_page(DRIVER_DOMAIN, ring_page, false);
+    store_listen(look);
+    store_watch(DEVICE);
+    look();
+    if (stage == UNKNOWN)
+        panic("there is no disk");
+    while (stage != IN_USE)
+        wait_for_event();
     disk_n_blocks =
         store_number(store_path("%s/sectors", backend_path).text) / (BLOCK_SIZE / SECTOR_SIZE);
 }
 
-// Puts in one request for as many pages as fit into one; how many those are.
-static uint32_t put_request(uint64_t sector, void **pages, uint32_t first, uint32_t n, bool write)
+// On another machine the device comes into the store again.
+void block_front_resume(void)
 {
-    struct xen_block_request *request = front_put(&front);
-    uint32_t n_pages = least(n - first, XEN_MOST_SEGMENTS);
+    if (ring_page == 0)
+        return;
+    stage = UNKNOWN;
+    store_watch(DEVICE);
+}
 
-    *request = (struct xen_block_request){
+static void describe(uint32_t id, uint64_t sector, void **pages, uint32_t n, bool write)
+{
+    uint32_t first = id * XEN_MOST_SEGMENTS;
+
+    requests[id] = (struct xen_block_request){
         .operation = write ? XEN_BLOCK_WRITE : XEN_BLOCK_READ,
-        .n_segments = n_pages,
-        .id = first,
+        .n_segments = least(n - first, XEN_MOST_SEGMENTS),
+        .id = id,
         .sector = sector + first * (BLOCK_SIZE / SECTOR_SIZE),
     };
-    for (uint32_t i = 0; i < n_pages; i++) {
-        references[first + i] = grant_page(backend, pages[first + i], write);
+    for (uint32_t i = 0; i < requests[id].n_segments; i++) {
+        references[first + i] = grant_page(DRIVER_DOMAIN, pages[first + i], write);
         if (references[first + i] < 0)
             panic("there is no place for a grant");
-        request->segments[i] = (struct xen_block_segment){
+        requests[id].segments[i] = (struct xen_block_segment){
             .reference = references[first + i],
             .last_sector = BLOCK_SIZE / SECTOR_SIZE - 1,
         };
     }
-    n_waiting++;
-    traffic.requests++;
-    return n_pages;
 }
 
-static void take_responses(void)
+static bool all_answered(void)
 {
-    for (struct xen_block_response *response; (response = front_take(&front));) {
-        n_waiting--;
-        failed |= response->status != XEN_STATUS_OK;
-    }
+    for (int id = 0; id < MOST_REQUESTS; id++)
+        if (requests[id].n_segments > 0)
+            return false;
+    return true;
 }
 
 // Reads or writes n pages, at most XEN_MOST_BLOCKS, that follow one another on the disk. All requests
 // go at once. One process at a time comes here: the caller is in fs_enter().
 void block_front_transfer(uint64_t sector, void **pages, uint32_t n, bool write)
 {
-    for (uint32_t first = 0; first < n;)
-        first += put_request(sector, pages, first, n, write);
-    front_push(&front, port);
-    for (take_responses(); n_waiting > 0; take_responses())
+    for (uint32_t id = 0; id * XEN_MOST_SEGMENTS < n; id++)
+        describe(id, sector, pages, n, write);
+    if (stage == IN_USE)
+        put_requests();
+    while (!all_answered())
         wait_for(&front);
     for (uint32_t i = 0; i < n; i++)
         if (!grant_end(references[i]))

@@ -9,7 +9,14 @@ static struct {
     void *about;
 } handlers[XEN_N_PORTS];
 
-void channels_init(void) { handlers[0].handler = 0; }
+// No port is in use.
+void channels_init(void)
+{
+    memset(handlers, 0, sizeof handlers);
+    *WORD(XEN_SHARED_SELECTOR) = 0;
+    for (uint32_t word = 0; word < XEN_N_PORTS / 64; word++)
+        *WORD(XEN_SHARED_CHANNELS + 8 * word) = *WORD(XEN_SHARED_CHANNELS_MASKED + 8 * word) = 0;
+}
 
 static int new_port(long port, event_handler handler, void *about)
 {

@@ -12,6 +12,13 @@ void grants_init(void)
         panic("there is no grant table");
 }
 
+// Nobody has mapped a page any more.
+void grants_resume(void)
+{
+    for (int i = 0; i < XEN_N_GRANTS; i++)
+        table[i].flags &= ~(XEN_READING | XEN_WRITING);
+}
+
 int grant_page(uint32_t domain, const void *page, bool read_only)
 {
     for (int i = 0; i < XEN_N_GRANTS; i++) {

@@ -18,7 +18,7 @@ void interrupts_init(uint64_t hart)
     xen_self = store_number("domid");
     channels_init();
     grants_init();
-    store_init();
+    store_resume();
     orders_init();
     balloon_init();
     net_front_init();

@@ -99,7 +99,8 @@ void store_listen(void (*listener)(void))
     listeners[i] = listener;
 }
 
-void store_init(void)
+// A port for what changes, and no watches yet.
+void store_resume(void)
 {
     port = channel_offer(xen_self, changed, 0);
     if (port < 0)

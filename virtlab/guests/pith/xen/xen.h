@@ -41,6 +41,7 @@ void let_events_in(void);             // for a process that stays in the kernel
 
 // grants.c
 void grants_init(void);
+void grants_resume(void);
 int grant_page(uint32_t domain, const void *page, bool read_only);  // a reference, or -E_TOOMANY
 bool grant_end(int reference);        // false while the other still uses the page
 void grant_copy(struct xen_grant_copy *copies, uint32_t n);  // each has its result then
@@ -58,24 +59,28 @@ bool store_write(const char *path, const char *pattern, ...);
 void store_remove(const char *path);
 bool store_watch(const char *path);   // any change there calls all who listen
 void store_listen(void (*listener)(void));
-void store_init(void);
+void store_resume(void);
 
 // How far an end has come, in its node "state".
 enum xen_state { INITIALISING = 1, READY_TO_CONNECT, INITIALISED, CONNECTED, CLOSING, CLOSED };
 
 // Front ends, and what else Domain0 asks of a domain.
 void block_front_init(void);
+void block_front_resume(void);        // on another machine, like the others of this name
 void block_front_transfer(uint64_t sector, void **pages, uint32_t n, bool write);
 void net_front_init(void);
+void net_front_resume(void);
 long net_send(uint64_t va, size_t n, bool more);
 long net_receive(uint64_t va, size_t n, uint64_t ms);
 void balloon_init(void);
+void balloon_resume(void);
 void orders_init(void);
 
 // Back ends: a process enters and serves until it is killed.
 long serve_disks(void);
 long serve_network(void);
 
+#define DRIVER_DOMAIN 0               // where the back ends are
 extern uint32_t xen_self;             // the number of this domain
 extern struct xen_traffic traffic;
 long xen_request(uint64_t operation, uint64_t words_va);
