@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from virtlab.platforms.kvm import api, device, model, recorded
+from virtlab.platforms.kvm import api, device, guest_program, model, recorded, x86
+from virtlab.platforms.kvm.guest_program import GuestProgram
 
 CHAPTER = Path(__file__).resolve().parents[3] / "notebooks" / "07_kvm.ipynb"
 
@@ -52,3 +53,34 @@ def test_a_recorded_run_is_marked(loop, monkeypatch):
 def test_where_the_device_opens_the_loop_is_run(loop, real, monkeypatch):
     monkeypatch.delenv("VIRTLAB_RECORDED", raising=False)
     assert recorded.run_or_recorded(loop, real, "mmio") == loop(model, "mmio")
+
+
+def cell_of(name):
+    """The source of a cell of the chapter."""
+    cells = json.loads(CHAPTER.read_text("utf-8"))["cells"]
+    return "".join(next(cell["source"] for cell in cells if cell["id"] == name))
+
+
+def assembled_in_the_chapter(change=("", "")) -> GuestProgram:
+    """The guest that the chapter assembles from its bytes, perhaps changed by a reader."""
+    names = {"guest_program": guest_program, "print": lambda *_: None}
+    exec(cell_of("port-bytes").replace(*change), names)
+    return GuestProgram("port", names["listing"], names["code"], "rax", x86.real_mode)
+
+
+CHANGED = "48 65 6c 6c 6f 00", "48 69 21 00"
+
+
+def test_the_chapters_bytes_are_those_of_the_recorded_guest(monkeypatch):
+    monkeypatch.setenv("VIRTLAB_RECORDED", "1")
+    told = recorded.run_or_recorded(recorded.sentences, device, assembled_in_the_chapter())
+    assert told[1:] == recorded.load()["guests"]["port"]
+    told = recorded.run_or_recorded(recorded.sentences, device, assembled_in_the_chapter(CHANGED))
+    assert told[1:] == ["Of these bytes there is no recorded run."]
+
+
+def test_a_readers_own_bytes_run_on_the_real_device(real, monkeypatch):
+    monkeypatch.delenv("VIRTLAB_RECORDED", raising=False)
+    told = recorded.run_or_recorded(recorded.sentences, real, assembled_in_the_chapter(CHANGED))
+    printed = [line.split()[4] for line in told if "to port 0x3f8" in line]
+    assert bytes(int(value, 16) for value in printed) == b"Hi!"

@@ -248,8 +248,11 @@ class Run(ctypes.Structure):
             kind = f"store of {mmio.value:#x} to" if mmio.is_write else "load from"
             return f"{mmio.len}-byte {kind} {mmio.phys_addr:#x}, where there is no memory slot"
         if reason == KVM_EXIT_IO:
-            kind = "out to" if self.io.direction == KVM_EXIT_IO_OUT else "in from"
-            return f"{self.io.count} times {self.io.size} bytes {kind} port {self.io.port:#x}"
+            kind = "in from"
+            if self.io.direction == KVM_EXIT_IO_OUT:
+                kind = f"out of {int.from_bytes(self.io_data, 'little'):#x} to"
+            times = "" if self.io.count == 1 else f"{self.io.count} times "
+            return f"{times}{self.io.size}-byte {kind} port {self.io.port:#x}"
         if reason == KVM_EXIT_HYPERCALL:
             return f"hypercall {self.hypercall.nr:#x}"
         if reason == KVM_EXIT_SYSTEM_EVENT:

@@ -20,7 +20,7 @@ from virtlab.platforms.kvm.api import (
     KVM_MEM_LOG_DIRTY_PAGES,
     Capability,
 )
-from virtlab.platforms.kvm.guest_program import MEMORY_BYTES
+from virtlab.platforms.kvm.guest_program import MEMORY_BYTES, GuestProgram
 from virtlab.platforms.kvm.paths import PATHS, stores_by_path
 
 FILE = Path(__file__).with_name("data") / "recorded_run.json"
@@ -47,18 +47,19 @@ def load(path: Path = FILE) -> dict:
     return found
 
 
-def sentences(machine, name: str) -> list[str]:
-    """Run a guest to its end and tell every exit as a sentence."""
+def sentences(machine, guest: str | GuestProgram) -> list[str]:
+    """Run a guest (of the machine's GUESTS, or a reader's own) and tell each exit as a sentence."""
+    if isinstance(guest, str):
+        guest = machine.GUESTS[guest]
     told = []
     with machine.Kvm() as kvm:
         vm = kvm.create_vm()
         memory = kvm.user_memory(MEMORY_BYTES)
         vm.set_user_memory_region(0, machine.RAM_BASE, memory, KVM_MEM_LOG_DIRTY_PAGES)
         vcpu = vm.create_vcpu()
-        guest = machine.GUESTS[name]
         guest.start(vcpu, memory)
         vm.get_dirty_log(0)
-        n_halts = 2 if name == "dirty" else 1
+        n_halts = 2 if guest.name == "dirty" else 1
         while n_halts and len(told) < MOST_RUNS:
             run = vcpu.run()
             told.append(str(run))
@@ -66,7 +67,7 @@ def sentences(machine, name: str) -> list[str]:
                 run.mmio.value = ANSWER
             if run.reason.name in ("KVM_EXIT_HLT", "KVM_EXIT_INTERNAL_ERROR"):
                 n_halts -= 1
-            if name == "dirty":
+            if guest.name == "dirty":
                 told.append(f"Dirty pages: {vm.get_dirty_log(0)}.")
             if run.exit_reason in (KVM_EXIT_SHUTDOWN, KVM_EXIT_INTR):
                 break
@@ -74,17 +75,17 @@ def sentences(machine, name: str) -> list[str]:
         return [*told, f"{guest.result} is {result:#x}."]
 
 
-def run_or_recorded(loop: Callable, machine, name: str) -> list[str]:
-    """What `loop(machine, name)` tells of a guest, or the recorded run where no device opens.
+def run_or_recorded(loop: Callable, machine, guest: str | GuestProgram) -> list[str]:
+    """What `loop(machine, guest)` tells of a guest, or the recorded run where no device opens.
 
     With VIRTLAB_RECORDED in the environment it is the recorded one for the device: the pages of the
     book are made so, lest they tell of whichever machine they were made on.
 
     Parameters
     ----------
-    loop : function of a machine and a guest's name, returns lines
+    loop : function of a machine and a guest, returns lines
     machine : the module device or model
-    name : one of SHOWN
+    guest : one of SHOWN; or for the device a program of the reader's own, named as the recorded one
 
     Raises
     ------
@@ -92,16 +93,19 @@ def run_or_recorded(loop: Callable, machine, name: str) -> list[str]:
         there is no such recorded guest
     """
     found = load()
+    name = guest if isinstance(guest, str) else guest.name
     if name not in found["guests"]:
         raise ValueError(f"guest {name!r}: accepted are {', '.join(found['guests'])}.")
     if machine is not device:
-        return loop(machine, name)
+        return loop(machine, guest)
     probe = device.probe()
     if probe.works and not os.environ.get("VIRTLAB_RECORDED"):
-        return loop(machine, name)
+        return loop(machine, guest)
     where = f"{found['machine']['processor']}, {found['machine']['system']}"
     mark = f"RECORDED on {found['date']}, {where}; not run here"
     reason = "." if probe.works else f": {probe.sentence}"
+    if guest is not name and guest.code != device.GUESTS[name].code:
+        return [mark + reason, "Of these bytes there is no recorded run."]
     return [mark + reason, *found["guests"][name]]
 
 
