@@ -50,7 +50,7 @@ def mode_times(
         mode_kernel.mode_times,
         [
             Range("per_exit", "exit and entry", 0, 10_000, 100, per_exit, "cycles"),
-            Range("per_return", "to the program and back", 0, 40_000, 500, per_return, "cycles"),
+            Range("per_return", "to the program", 0, 40_000, 500, per_return, "cycles"),
         ],
         {"counts": np.array([[modes[mode] for mode in MODES] for modes in runs.values()])},
         outputs={
@@ -176,7 +176,7 @@ def halt_polling(
             Range("grow", "halt_poll_ns_grow", 0, 4, 1, grow),
             Range("most", "halt_poll_ns", 0, 400, 10, most, "us"),
             Range("usual", "usual halt", 5, 400, 5, usual, "us"),
-            Range("every", "every so many is a long one", 0, 30, 1, every),
+            Range("every", "one long halt in", 0, 30, 1, every),
         ],
         {"rare": rare, "numbers": np.arange(1, n + 1)},
         outputs={
