@@ -78,10 +78,13 @@ def test_exits_by_path_are_for_one_request():
 
 
 def test_the_paths_of_the_model_are_drawn():
-    cases = {"a sector": exits_for_sectors(model), "a frame": exits_for_frames(model, 1)}
+    cases = {what: exits_for_sectors(model, 1, what) for what in ("read", "flush")}
     rows = {row[0]: row for row in io_paths(cases).drawing().rows}
     assert rows["emulated"][1] == "263.00" and rows["virtio"][1] == "3.00"
     assert rows["vhost"][1:3] == ("2.00", "1.00")
+    assert rows["passthrough"][1:] == ("0.00", "1.00", "1.00", "1.00")
+    cases = {f"{n} frames": exits_for_frames(model, n) for n in (1, 15)}
+    assert len(io_paths(cases).drawing().rows) == 3
 
 
 def test_polling_is_worth_it_when_the_halts_are_short():
