@@ -42,6 +42,7 @@
 | a migration round by round | `migration_rounds()` |
 | how many hosts may fail | `failover_slots()` |
 | a packet's way out, hosted and not | `hosted_io()` |
+| hosts, virtual machines and events of a vCenter, with buttons | `vcenter_client(vcenter)` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -99,6 +100,7 @@ from virtlab.explore.sketch import Sketch
 from virtlab.explore.snippet import run_asm
 from virtlab.explore.source import source
 from virtlab.explore.template import Repeat
+from virtlab.explore.vcenter_client import vcenter_client
 
 __all__ = [
     "Axis",
@@ -160,6 +162,7 @@ __all__ = [
     "tlb_sweep",
     "translation",
     "traps",
+    "vcenter_client",
     "vsphere_architecture",
     "walk",
     "walks",

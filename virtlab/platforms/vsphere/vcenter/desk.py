@@ -24,13 +24,13 @@ def view(vcenter: VCenter) -> dict:
         return {
             "version": vcenter.version,
             "time": vcenter.time,
-            "clock": f"{vcenter.at(vcenter.time):%Y-%m-%d %H:%M} UTC",
+            "clock": clock(vcenter.time),
             "hosts": [_host(vcenter, one) for one in inventory.of("HostSystem")],
             "vms": [_vm(vcenter, one) for one in inventory.of("VirtualMachine")],
             "events": [
                 {
                     "key": event.key,
-                    "clock": f"{vcenter.at(event.time):%m-%d %H:%M:%S}",
+                    "clock": clock(event.time),
                     "user": event.user,
                     "failed": event.type.endswith("Failed"),
                     "text": event.message,
@@ -38,6 +38,12 @@ def view(vcenter: VCenter) -> dict:
                 for event in reversed(events)
             ],
         }
+
+
+def clock(seconds: float) -> str:
+    """A second as the day and the time of day since the database was made."""
+    minutes, second = divmod(int(seconds), 60)
+    return f"day {minutes // 1440 + 1}, {minutes // 60 % 24:02}:{minutes % 60:02}:{second:02}"
 
 
 def _alarm(vcenter: VCenter, moid: str) -> str:

@@ -38,6 +38,10 @@ MOST_CONNECTIONS = 128
 PAGE = Path(__file__).parent / "page"
 FILES = {  # of the page
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/client.css": ("client.css", "text/css; charset=utf-8"),
+    "/view.css": ("view.css", "text/css; charset=utf-8"),
+    "/client.js": ("client.js", "text/javascript; charset=utf-8"),
+    "/view.js": ("view.js", "text/javascript; charset=utf-8"),
 }
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -253,13 +257,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _state(self, query: dict[str, list[str]]) -> None:
         """What there is; with ?version=N as soon as it differs from that one, or after a while."""
-        if self.owner.sessions.of(self._secret()) is None:
+        session = self.owner.sessions.of(self._secret())
+        if session is None:
             self._json(401, {"text": "Nobody is logged in."})
             return
         known, vcenter = query.get("version", [""])[0], self.owner.vcenter
         with vcenter.lock:
             vcenter.lock.wait_for(lambda: str(vcenter.version) != known, LONGEST_POLL_S)
-        self._json(200, desk.view(vcenter))
+        self._json(200, desk.view(vcenter) | {"user": session.user})
 
     def _ask(self, path: str, body: bytes) -> None:
         if self.headers.get_content_type() != "application/json":
