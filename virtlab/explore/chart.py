@@ -29,6 +29,7 @@ DASHES = (
     ("12 4", "longdash"),
 )
 X_TICKS, Y_TICKS = 8, 6
+TURNED = [0, -40, -90]  # degrees that plotly may turn names of categories by
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,6 +205,7 @@ class Chart:
         if self.x.categories:
             names = list(self.x.categories)
             x |= {"tickvals": list(range(len(names))), "ticktext": names}
+            x |= {"autotickangles": TURNED}  # upwards, where a page is narrow: none is cut off
         else:
             x |= {"rangemode": "tozero" if self.x.zero else "normal", "tickformat": ","}
         y = {"title": {"text": y_title}, "type": "log" if self.y.log else "linear"}

@@ -7,6 +7,7 @@ import pytest
 
 from virtlab.platforms.kvm import api, device, guest_program, model, recorded, x86
 from virtlab.platforms.kvm.guest_program import GuestProgram
+from virtlab.platforms.kvm.user_space import io_paths
 
 CHAPTER = Path(__file__).resolve().parents[3] / "notebooks" / "07_kvm.ipynb"
 
@@ -84,3 +85,14 @@ def test_a_readers_own_bytes_run_on_the_real_device(real, monkeypatch):
     told = recorded.run_or_recorded(recorded.sentences, real, assembled_in_the_chapter(CHANGED))
     printed = [line.split()[4] for line in told if "to port 0x3f8" in line]
     assert bytes(int(value, 16) for value in printed) == b"Hi!"
+
+
+@pytest.mark.parametrize("iommu", [False, True])
+def test_the_solution_of_breaking_out_does_and_an_iommu_stops_it(iommu, capsys):
+    text = cell_of("exercise-rest").partition("**8. Break out.**")[2]
+    code = text.partition("```python\n")[2].partition("```")[0]
+    assert "iommu=False" in code
+    names = {"io_paths": io_paths, "model": model}
+    exec(code.replace("iommu=False", f"iommu={iommu}"), names)
+    names["disk"].close()
+    assert capsys.readouterr().out.strip() == str(b"\xff" * 8 if iommu else b"not for ")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from virtlab.hypervisors.gstage import ROOT as GSTAGE_ROOT
 from virtlab.isa import encoding as e
 from virtlab.machine.state import RAM_BASE
 from virtlab.platforms.kvm import api, model, vfio
@@ -74,7 +73,7 @@ def places(vm):
     processor = vm.processor_for_device()
     return {
         "behind the guest's memory": RAM_BASE + MEMORY_BYTES,
-        "the guest's second table": RAM_BASE + int(processor._state[GSTAGE_ROOT]),
+        "the guest's second table": processor.gstage_root,
         "the IOMMU's own table": (int(processor.physical.iohgatp) & (1 << 44) - 1) << 12,
         "where no memory is": 0x4000_0000,
         "beyond 41 bits": 1 << 45,

@@ -221,12 +221,17 @@ function traceOf({ declared, colour, dash, xs, ys }, colours) {
   return { ...trace, mode, line, fill: declared.area ? "tozeroy" : "none" };
 }
 
+const TURNED = [0, -40, -90]; // as in chart.py
+
 // The chart for plotly, as chart.py makes it: { data, layout }. Colours: of the palette, by name.
 export function figureOf(chart, scope, labels, colours) {
   const named = chart.series.filter((series) => series.name).length > 1;
   const [x, y] = [chart.x, chart.y].map((axis, k) => {
     const given = { title: { text: fill(chart.titles[k], scope, labels) }, type: axis.log ? "log" : "linear" };
-    if (axis.categories.length) return { ...given, tickvals: axis.categories.map((_, n) => n), ticktext: axis.categories };
+    if (axis.categories.length) {
+      const tickvals = axis.categories.map((_, n) => n);
+      return { ...given, tickvals, ticktext: axis.categories, autotickangles: TURNED };
+    }
     return { ...given, rangemode: axis.zero ? "tozero" : "normal", tickformat: "," };
   });
   const layout = {

@@ -149,6 +149,11 @@ class Processor(HardwareAssisted):
         return self._physical[0]
 
     @property
+    def gstage_root(self) -> int:
+        """Where in host memory the guest's second table begins."""
+        return RAM_BASE + int(self._state[GSTAGE_ROOT])
+
+    @property
     def host_words(self) -> np.ndarray:
         """The host's memory, (n,) int64."""
         return self._host.u64
