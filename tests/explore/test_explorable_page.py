@@ -28,6 +28,7 @@ from virtlab.explore import (
     architecture,
     boxes,
     boxes_architecture,
+    choosing,
     cluster_day,
     compare_cycles,
     compare_exits,
@@ -190,6 +191,7 @@ COMPILED = {
     "rounds": lambda: migration_rounds(),
     "slots": lambda: failover_slots(),
     "hosted card": lambda: hosted_io(),
+    "which one": lambda: choosing(),
     "price": lambda: price_sensitivity({"a": FakeVm(), "b": FakeVm(n=20, seed=3)}),
 }
 CHARTS = {

@@ -1,4 +1,4 @@
-"""Arguments for the kernels of the figures of vSphere: those of the figures, at random settings."""
+"""Arguments for the kernels of chapters 08 and 09: those of their figures, at random settings."""
 
 import copy
 import functools
@@ -31,6 +31,7 @@ FIGURES = (
     explore.migration_rounds(),
     explore.failover_slots(),
     explore.hosted_io(),
+    explore.choosing(),
 )
 
 

@@ -43,6 +43,7 @@
 | how many hosts may fail | `failover_slots()` |
 | a packet's way out, hosted and not | `hosted_io()` |
 | hosts, virtual machines and events of a vCenter, with buttons | `vcenter_client(vcenter)` |
+| a mix of work on every technique and product | `choosing()` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -62,6 +63,7 @@ from virtlab.explore.figures.architecture import architecture
 from virtlab.explore.figures.board import board
 from virtlab.explore.figures.boxes import boxes
 from virtlab.explore.figures.boxes_architecture import boxes_architecture
+from virtlab.explore.figures.choosing import choosing
 from virtlab.explore.figures.cluster_day import cluster_day
 from virtlab.explore.figures.comparison import compare_exits
 from virtlab.explore.figures.costs import compare_cycles, price_sensitivity
@@ -123,6 +125,7 @@ __all__ = [
     "board",
     "boxes",
     "boxes_architecture",
+    "choosing",
     "cluster_day",
     "compare_cycles",
     "compare_exits",
