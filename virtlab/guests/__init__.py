@@ -3,6 +3,7 @@
     pith          a small operating system with a shell and workload programs, on its own disk
     pith_pv       the same with its paravirtual port; its files are those that the port replaces
     pith_xen      the kernel of a domain of Xen's, and the disk with its programs
+    pith_hvm      the same drivers in a kernel that is not ported
     hello, timer, user_mode, paging
                   one file of assembly text each, for the machine without anything on it
     integer_mix   seven small programs with translation on, for measuring a simulator's speed

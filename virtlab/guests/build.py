@@ -10,6 +10,7 @@ Another compiler makes guests that behave the same and differ in their bytes.
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sys
 import tempfile
@@ -54,7 +55,7 @@ def build_pith(compiler: str | None) -> dict[str, bytes]:
     image = link([*kernel, *COMMON], folder, "kernel/kernel.ld", compiler)
     contents = {"tmp/": b"", "readme": (folder / "readme").read_bytes()}
     for name in catalogue.PITH_PROGRAMS + catalogue.PITH_WORKLOADS:
-        contents[f"bin/{Path(name).stem}"] = link(program(name), folder, "user/user.ld", compiler)
+        contents[f"bin/{Path(name).stem}"] = link_program(name, compiler)
     return {"pith.elf": image, "pith.img": filesystem.make(contents)}
 
 
@@ -64,23 +65,26 @@ def build_paravirtual_pith(compiler: str | None) -> dict[str, bytes]:
 
 
 def build_xen_pith(compiler: str | None) -> dict[str, bytes]:
-    """The kernel of a domain of Xen's, and a disk with its programs."""
+    """The kernels of domains of Xen's, ported and not, and a disk with their programs."""
     folder = catalogue.HERE / "pith"
     contents = {"tmp/": b"", "readme": (folder / "readme").read_bytes()}
     for name in XEN_DISK:
-        contents[f"bin/{Path(name).stem}"] = link(program(name), folder, "user/user.ld", compiler)
+        contents[f"bin/{Path(name).stem}"] = link_program(name, compiler)
     for name in catalogue.PITH_XEN_PROGRAMS:
-        sources = [*program(name), "xen/user/xen.c"]
-        contents[f"bin/{Path(name).stem}"] = link(sources, folder, "user/user.ld", compiler)
+        contents[f"bin/{Path(name).stem}"] = link_program(name, compiler, "xen/user/xen.c")
+    paravirtual = [catalogue.PITH_PARAVIRT, catalogue.PITH_XEN, catalogue.PITH_XEN_PV]
     return {
-        "pith_xen.elf": link_kernel([catalogue.PITH_PARAVIRT, catalogue.PITH_XEN], compiler),
+        "pith_xen.elf": link_kernel(paravirtual, compiler),
+        "pith_hvm.elf": link_kernel([catalogue.PITH_XEN, catalogue.PITH_XEN_HVM], compiler),
         "pith_xen.img": filesystem.make(contents, n_blocks=XEN_DISK_BLOCKS),
     }
 
 
-def program(name: str) -> list[str]:
-    """What a program is linked of."""
-    return ["user/start.S", name, "user/user.c", *COMMON]
+@functools.cache  # most programs are on two disks
+def link_program(name: str, compiler: str | None, *more: str) -> bytes:
+    """A program of the teaching OS, with further sources."""
+    sources = ["user/start.S", name, "user/user.c", *COMMON, *more]
+    return link(sources, catalogue.HERE / "pith", "user/user.ld", compiler)
 
 
 def link_kernel(layers: list[list[str]], compiler: str | None) -> bytes:
@@ -106,7 +110,7 @@ def link_kernel(layers: list[list[str]], compiler: str | None) -> bytes:
 
 def ported_name(name: str) -> str:
     """Where a file of a port lies in the ported kernel: in the place of one it replaces."""
-    return name.replace("paravirt/", "kernel/").replace("xen/", "kernel/")
+    return f"kernel/{Path(name).name}" if name.startswith(("paravirt/", "xen/")) else name
 
 
 def build_bench(compiler: str | None) -> dict[str, bytes]:

@@ -28,16 +28,22 @@ PITH_PARAVIRT = [
     interrupts.c uart.c disk.c device_tree.c sbi.c
     """.split()
 ]
-# What a domain of Xen's has more: laid over the paravirtual port in the same way.
+# What a domain of Xen's has more, in the same way: laid over the paravirtual port, with back ends,
+# or over the kernel as it is.
 PITH_XEN = [
     f"xen/{name}"
     for name in """
-    xen_abi.h xen.h interrupts.c channels.c grants.c store.c orders.c balloon.c
-    ring.h disk.c block_front.c net_front.c
-    backend.h backend.c block_back.c net_back.c
-    request.h request.c system.c
+    xen_abi.h xen.h domain.c channels.c grants.c store.c orders.c balloon.c
+    ring.h block_front.c net_front.c request.h request.c system.c
     """.split()
 ]
+PITH_XEN_PV = [
+    f"xen/{name}"
+    for name in """
+    port.h interrupts.c disk.c backend.h backend.c block_back.c net_back.c
+    """.split()
+]
+PITH_XEN_HVM = ["xen/hvm/port.h", "xen/hvm/interrupts.c"]
 PITH_XEN_LIBRARY = ["xen/user/xen.h", "xen/user/xen.c"]
 PITH_XEN_PROGRAMS = [f"xen/user/{name}.c" for name in "init xl store fill rawread packets".split()]
 PITH_LIBRARY = ["user/user.h", "user/user.c", "user/start.S", "user/user.ld"]
@@ -79,9 +85,10 @@ GUESTS = {
     "pith_pv": Guest(HERE / "pith", tuple(PITH_PARAVIRT), disk="pith.img"),
     "pith_xen": Guest(
         HERE / "pith",
-        (*PITH_XEN, *PITH_XEN_LIBRARY, *PITH_XEN_PROGRAMS),
+        (*PITH_XEN, *PITH_XEN_PV, *PITH_XEN_LIBRARY, *PITH_XEN_PROGRAMS),
         disk="pith_xen.img",
     ),
+    "pith_hvm": Guest(HERE / "pith", tuple(PITH_XEN_HVM), disk="pith_xen.img"),
     **{name: Guest(HERE / "bare", (f"{name}.s",)) for name in BARE},
     "integer_mix": Guest(HERE / "bench", ("integer_mix.c", "start.S", "bench.ld")),
 }

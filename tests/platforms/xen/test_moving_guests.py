@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.platforms.xen.machines import assert_sound
-from tests.platforms.xen.workloads import hash_of, pattern
+from tests.platforms.xen.workloads import hash_of, hashes, pattern
 from virtlab.guests import filesystem
 from virtlab.platforms.xen import Guest, System, system, toolstack
 from virtlab.platforms.xen.migration import Migration, MigrationError
@@ -35,8 +35,9 @@ def work(rng: random.Random) -> tuple[str, str, list[int]]:
     """A line that writes and reads back files, what it prints, and the seeds."""
     seeds = [rng.randrange(1000) for _ in range(4)]
     lines = [f"fill /tmp/f{k} {N_BLOCKS} {seed}" for k, seed in enumerate(seeds)]
-    hashes = [spelt(hash_of(pattern(seed, N_BYTES))) for seed in seeds]
-    printed = [f"fill: {N_BYTES} bytes, hash {text}\n" for text in hashes]
+    printed = [
+        f"fill: {N_BYTES} bytes, hash {spelt(hash_of(pattern(seed, N_BYTES)))}\n" for seed in seeds
+    ]
     return "; ".join(lines) + "\n", "".join(printed), seeds
 
 
@@ -105,6 +106,30 @@ def test_a_guest_moves_there_and_back_and_is_found_by_others():
     here.xl("mem-set a 7")
     here.xen.run(20)
     assert here.xen.domains[here.number["a"]].n_pages == 7 << 8
+
+
+def test_an_unported_kernel_with_drivers_gives_pages_back_and_moves_too():
+    those = [Guest("a"), Guest("c", kernel="pith_hvm")]
+    here, there = system(*those), System(those)
+    there.create("a")
+    there.until_prompt("a")
+    here.xl("mem-set c 6")
+    here.xen.run(20)
+    assert here.xen.domains[here.number["c"]].n_pages == 6 << 8
+    here.xl("mem-set c 8")
+    here.xen.run(20)
+    assert here.command("memwalk 1000 1", "c").startswith("memwalk: 1000 pages")
+    here.xen.type(here.number["c"], "fill /tmp/f 12 3; packets receive 10\n")
+    here.xen.run(1)
+    here.migrate("c", there, **FAST)
+    there.xen.run(1)
+    sent = there.command(f"packets send {mac(2)} 10 1", "a")
+    there.until_prompt("c")
+    expected = [hash_of(pattern(3, 12 * 4096)), hash_of(pattern(1, 10240))]
+    assert hashes(there.console("c")) == expected
+    assert hashes(sent) == expected[1:]
+    assert_sound(here.xen)
+    assert_sound(there.xen)
 
 
 def test_who_does_not_heed_stays_where_it_is():

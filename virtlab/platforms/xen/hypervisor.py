@@ -694,4 +694,5 @@ def catalogue() -> dict[str, Kernel]:
     """The kernels that are always there: the teaching OS, ported and not, and for Xen."""
     disk = guests.disk("pith")
     usual = {name: Kernel(guests.path(name), disk) for name in ("pith_pv", "pith")}
-    return usual | {"pith_xen": Kernel(guests.path("pith_xen"))}
+    with_drivers = Kernel(guests.path("pith_hvm"), guests.disk("pith_hvm"))
+    return usual | {"pith_xen": Kernel(guests.path("pith_xen")), "pith_hvm": with_drivers}

@@ -3,7 +3,8 @@
     Domain0           pith_xen: the teaching OS with its paravirtual port and drivers for Xen, and a
                       disk that holds a file for each guest's disk, and its configuration in /etc
     PV guests         pith_xen too: disk and network through Domain0
-    HVM guests        pith, unmodified, with the virtual disk that the hypervisor answers for
+    HVM guests        pith, unmodified, with the virtual disk that the hypervisor answers for; or
+                      pith_hvm, which besides has drivers for Xen, and so the network
 
 `system` makes the machine and types `xl create` at Domain0's console, as somebody who sits there
 would. What else is to be done there can be typed as well: `xl list`, `xl top`, `xl destroy`.
@@ -28,11 +29,11 @@ ANSWER_MS = 20_000.0  # of the machine's time, which a domain may take to answer
 class Guest:
     """A domain to be made, as its configuration says it.
 
-    kernel : pith_xen (PV) or pith (HVM), or another name of the machine's catalogue
+    kernel : pith_xen (PV), pith or pith_hvm (HVM), or another name of the machine's catalogue
     memory : MiB
     weight, cap : of the scheduler; 0 is the usual weight, and no cap
     files : put on its disk, by path, beside the programs; only for a disk through Domain0
-    network : whether it has a place at the bridge
+    network : whether it has a place at the bridge, if its kernel has a driver
     """
 
     name: str
@@ -44,9 +45,14 @@ class Guest:
     network: bool = True
 
     @property
-    def is_ported(self) -> bool:
-        """Whether its disk and network go through Domain0."""
+    def has_shared_disk(self) -> bool:
+        """Whether its disk is a file in Domain0."""
         return self.kernel == "pith_xen"
+
+    @property
+    def has_network(self) -> bool:
+        """Whether it is at the bridge in Domain0."""
+        return self.network and self.kernel in ("pith_xen", "pith_hvm")
 
 
 def mac(k: int) -> str:
@@ -153,16 +159,16 @@ class System:
         while not move.wants_to_stop:
             move.round()
         move.stop_and_copy()
-        if guest.is_ported:
+        if guest.has_shared_disk:
             self._share_disk(name, there)
         there.number[name] = move.finish()
         del self.number[name]
         self.xen.run(1)  # Domain0 here lets go of its rings
-        if guest.is_ported:
+        if guest.has_shared_disk:
             there.xl(f"block-attach {there.number[name]} /disks/{name}")
-            if guest.network:
-                k = list(self.guests).index(name) + 1
-                there.xl(f"network-attach {there.number[name]} {mac(k)}")
+        if guest.has_network:
+            k = list(self.guests).index(name) + 1
+            there.xl(f"network-attach {there.number[name]} {mac(k)}")
         return move
 
     def _share_disk(self, name: str, there: "System") -> None:
@@ -178,7 +184,7 @@ class System:
 
     def disk(self, name: str) -> bytes:
         """A guest's disk as it is now: the file in Domain0, or its own."""
-        if self.guests[name].is_ported:
+        if self.guests[name].has_shared_disk:
             return self.domain0_files()[f"disks/{name}"]
         return self.xen.machines[self.number[name]]._mem.disk.tobytes()
 
@@ -205,11 +211,11 @@ def domain0_disk(those) -> bytes:
         lines = [f"name = {guest.name}", f"kernel = {guest.kernel}", f"memory = {guest.memory}"]
         if guest.weight or guest.cap:
             lines += [f"weight = {guest.weight}", f"cap = {guest.cap}"]
-        if guest.is_ported:
+        if guest.has_shared_disk:
             contents[f"disks/{guest.name}"] = guest_disk(guest)
             lines.append(f"disk = /disks/{guest.name}")
-            if guest.network:
-                lines.append(f"vif = {mac(k)}")
+        if guest.has_network:
+            lines.append(f"vif = {mac(k)}")
         contents[f"etc/{guest.name}"] = ("\n".join(lines) + "\n").encode()
     n_bytes = sum(-(-len(data) // 4096) * 4096 for data in contents.values())
     return filesystem.make(contents, n_blocks=(n_bytes >> 12) + 160)

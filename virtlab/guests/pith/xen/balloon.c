@@ -4,28 +4,9 @@
 #include "xen.h"
 
 #define BATCH 64
-// What is good for an entry of the kernel's own tables (vm.c, whose names these are).
-#define PTE_BITS 0xd7UL  // V, R, W, U, A, D
 
-static uint64_t *given;        // a list of pages given back: the index is that of page - RAM
+static uint64_t *given;        // those given back
 static uint64_t n_given, n_pages;
-
-static volatile uint64_t *entry_of(uint64_t page)
-{
-    volatile uint64_t *table = from_machine(SHARED->kernel_root);
-
-    for (int level = 2; level > 0; level--)
-        table = from_machine(table[page >> (PAGE_SHIFT + 9 * level) & 511] >> 10 << PAGE_SHIFT);
-    return &table[page >> PAGE_SHIFT & 511];
-}
-
-static void set_entry(uint64_t page, bool there)
-{
-    uint64_t value = there ? to_machine((void *)page) >> PAGE_SHIFT << 10 | PTE_BITS : 0;
-
-    update(UPDATE_PTE, to_machine(entry_of(page)), value);
-    update(UPDATE_FLUSH_PAGE, page, 0);
-}
 
 // How many pages went; fewer than n if this kernel has no more to spare.
 static uint64_t inflate(uint64_t n)
@@ -38,9 +19,9 @@ static uint64_t inflate(uint64_t n)
             break;
         gfns[count] = gfn_of(page);
         given[n_given + count] = (uint64_t)page;
-        set_entry((uint64_t)page, false);
+        show_page((uint64_t)page, false);
     }
-    commit_updates();
+    pages_shown();
     if (count > 0 && xen_call(XEN_MEMORY, XEN_DECREASE, (uint64_t)gfns, count, 0) != (long)count)
         panic("the hypervisor does not take a page");
     n_given += count;
@@ -55,8 +36,8 @@ static uint64_t deflate(uint64_t n)
         gfns[count] = given[n_given - 1 - count] >> PAGE_SHIFT;
     long got = xen_call(XEN_MEMORY, XEN_INCREASE, (uint64_t)gfns, count, 0);
     for (long i = 0; i < got; i++)
-        set_entry(gfns[i] << PAGE_SHIFT, true);
-    commit_updates();
+        show_page(gfns[i] << PAGE_SHIFT, true);
+    pages_shown();
     for (long i = 0; i < got; i++)
         page_free((void *)given[--n_given]);
     return got < 0 ? 0 : got;

@@ -2,7 +2,7 @@
 // them. Whoever looks clears the upper bit first, so that nothing that comes meanwhile is missed.
 #include "xen.h"
 
-#define WORD(offset) ((volatile uint64_t *)(SHARED_PAGE + (offset)))
+#define WORD(offset) ((volatile uint64_t *)((char *)channel_page() + (offset)))
 
 static struct {
     event_handler handler;
@@ -77,12 +77,4 @@ void wait_for_event(void)
 {
     wait_for_interrupt();
     take_interrupts();
-}
-
-// The hypervisor looks whether events are let in whenever it is called.
-void let_events_in(void)
-{
-    SHARED->events_off = 0;
-    hypercall(HYPERCALL_VERSION, 0, 0);
-    SHARED->events_off = 1;
 }

@@ -10,7 +10,7 @@
 
 void disk_init(void)
 {
-    if (SHARED->disk_sectors > 0)
+    if (has_own_disk())
         plain_disk_init();
     else
         block_front_init();
@@ -18,7 +18,7 @@ void disk_init(void)
 
 void disk_transfer(uint32_t number, void *data, bool write)
 {
-    if (SHARED->disk_sectors > 0)
+    if (has_own_disk())
         plain_disk_transfer(number, data, write);
     else
         block_front_transfer((uint64_t)number * (BLOCK_SIZE / SECTOR_SIZE), &data, 1, write);

@@ -73,7 +73,7 @@ static long read_blocks(uint64_t first, uint64_t va, uint64_t n)
     for (uint64_t i = 0; i < n; i++)
         if (pages[i] == 0 && (pages[i] = page_alloc_for(HOST)) == 0)
             result = -E_NOMEM;
-    if (result > 0 && SHARED->disk_sectors > 0)
+    if (result > 0 && has_own_disk())
         for (uint64_t i = 0; i < n; i++)
             disk_transfer(first + i, pages[i], false);
     else if (result > 0)

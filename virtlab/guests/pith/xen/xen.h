@@ -5,24 +5,7 @@
 #include "kernel.h"
 #include "request.h"
 #include "xen_abi.h"
-
-// A hypercall of virtlab/platforms/xen/abi.py. Addresses are as this kernel counts them.
-static inline long xen_call(uint64_t number, uint64_t argument0, uint64_t argument1,
-                            uint64_t argument2, uint64_t argument3)
-{
-    register uint64_t a0 asm("a0") = argument0;
-    register uint64_t a1 asm("a1") = argument1;
-    register uint64_t a2 asm("a2") = argument2;
-    register uint64_t a3 asm("a3") = argument3;
-    register uint64_t a4 asm("a4") = 0;
-    register uint64_t a7 asm("a7") = number;
-
-    asm volatile("ecall"
-                 : "+r"(a0)
-                 : "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a7)
-                 : "memory");
-    return a0;
-}
+#include "port.h"
 
 static inline uint64_t gfn_of(const volatile void *page) { return (uint64_t)page >> PAGE_SHIFT; }
 
@@ -37,7 +20,6 @@ bool channel_is_joined(uint32_t port);
 void channel_close(uint32_t port);
 void channels_handle(void);
 void wait_for_event(void);            // while there is no process that could wait
-void let_events_in(void);             // for a process that stays in the kernel
 
 // grants.c
 void grants_init(void);
@@ -76,10 +58,8 @@ void balloon_init(void);
 void balloon_resume(void);
 void orders_init(void);
 
-// Back ends: a process enters and serves until it is killed.
-long serve_disks(void);
-long serve_network(void);
-
+// domain.c
+void xen_init(void);
 #define DRIVER_DOMAIN 0               // where the back ends are
 extern uint32_t xen_self;             // the number of this domain
 extern struct xen_traffic traffic;
