@@ -14,6 +14,7 @@ STEPS = (
     ("the run loop of the machine", "_warm_machine"),
     ("snapshots and registers", "_warm_views"),
     ("the hypervisors", "_warm_hypervisors"),
+    ("a device in a guest's hands", "_warm_passthrough"),
     ("the data centre", "_warm_data_centre"),
 )
 GUEST = "li a0, 2\nmv a1, a0\necall\n"
@@ -53,6 +54,14 @@ def _warm_hypervisors(state: dict) -> None:
         vm.handle(ExitReason.PRIVILEGED, answer)
         vm.handle(ExitReason.EXCEPTION, answer)
         vm.step(2)
+
+
+def _warm_passthrough(state: dict) -> None:
+    from virtlab.platforms.kvm import model
+    from virtlab.platforms.kvm.user_space.io_paths import IoPath
+
+    with IoPath(model, "disk", "passthrough") as path:
+        path.driver.read(0)
 
 
 def _warm_data_centre(state: dict) -> None:
