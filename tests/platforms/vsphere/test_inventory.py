@@ -9,6 +9,7 @@ import pytest
 from virtlab.platforms.vsphere.inventory import (
     OPERATIONS,
     ROOT,
+    TYPES,
     Inventory,
     Operation,
 )
@@ -87,6 +88,7 @@ def test_a_virtual_machine_is_powered_on_moved_and_off():
         ("Destroy", "esx0", {}, "ResourceInUse"),
         ("Destroy", "store", {}, "ResourceInUse"),
         ("Destroy", "cluster", {}, "ResourceInUse"),
+        ("Destroy", "pool", {}, "ResourceInUse"),
         ("ExitMaintenanceMode", "esx0", {}, "InvalidState"),
         ("EnterMaintenanceMode", "esx2", {}, "InvalidState"),
         ("ReconnectHost", "esx0", {}, "InvalidState"),
@@ -161,6 +163,21 @@ def test_a_journal_makes_the_same_inventory_again(seed):
     # Any beginning of the journal is an inventory too, and no reservation is ever broken in it.
     for host in again.of("HostSystem"):
         assert min(again.room(host)) >= 0
+
+
+def test_the_index_finds_what_a_look_through_everything_finds(seed):
+    inventory, made = lab()
+    random_operations(inventory, made, np.random.default_rng(seed), 400)
+    every = list(inventory.objects.values())
+    for parent in [None, *inventory.objects]:
+        for type_ in TYPES:
+            wanted = [one for one in every if type(one).__name__ == type_]
+            if parent:
+                wanted = [one for one in wanted if parent in inventory.path(one.moid)]
+            assert inventory.of(type_, parent) == wanted
+    for host in inventory.of("HostSystem"):
+        wanted = [vm for vm in inventory.of("VirtualMachine") if vm.host == host.moid]
+        assert inventory.on_host(host.moid) == wanted
 
 
 def test_an_operation_that_could_not_be_kept_is_not_applied():

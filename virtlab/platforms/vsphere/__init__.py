@@ -8,6 +8,7 @@
     ha           slots, failover capacity, restarts, isolation
     admission    whether a running cluster can afford one more virtual machine
     inventory    vSphere's objects, operations on them, tasks, events, alarms
+    index        the inventory by type, parent and host
     interval     all of it together: five minutes of a cluster
     bridge       an inventory's hosts and machines simulated, and what happens as operations
     cluster      a data centre, its days, and why it did what it did

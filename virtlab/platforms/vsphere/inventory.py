@@ -24,6 +24,7 @@ from inspect import Parameter, signature
 
 from virtlab.platforms.vsphere.cpu import SHARES
 from virtlab.platforms.vsphere.drs import KEPT_FREE_PERCENT
+from virtlab.platforms.vsphere.index import Index
 from virtlab.platforms.vsphere.memory import SHARES_PER_MB
 from virtlab.published.tables import table
 
@@ -212,6 +213,7 @@ class Inventory:
 
     def __init__(self, keep: Callable[[Operation], None] | None = None):
         self.objects: dict[str, ManagedObject] = {}
+        self._index = Index()
         self.journal: list[Operation] = []
         self.tasks: list[Task] = []
         self.events: list[Event] = []
@@ -270,10 +272,7 @@ class Inventory:
 
     def of(self, type_: str, parent: str | None = None) -> list:
         """All objects of a type, or those below `parent` at any depth."""
-        found = [one for one in self.objects.values() if type(one).__name__ == type_]
-        if parent is None:
-            return found
-        return [one for one in found if parent in self.path(one.moid)]
+        return self._index.of(type_) if parent is None else self._index.below(type_, parent)
 
     def path(self, moid: str) -> list[str]:
         """References from an object's parent up to the root."""
@@ -321,13 +320,14 @@ class Inventory:
 
     def _add(self, type_: str, name: str, parent: str, **values) -> ManagedObject:
         _check_name(name)
-        if any((one.name, one.parent) == (name, parent) for one in self.of(type_)):
+        if self._index.has(type_, parent, name):
             raise Fault("DuplicateName", f"{parent} has a {type_} named {name} already.")
         kind, prefix = TYPES[type_]
         _check_values(kind, values)
         one = kind(f"{prefix}{self._next}", name, parent, **values)
         self._next += 1
         self.objects[one.moid] = one
+        self._index.add(one)
         return one
 
     # -- what placing needs ------------------------------------------------------------------------
@@ -338,7 +338,12 @@ class Inventory:
 
     def on_host(self, host: str) -> list[VirtualMachine]:
         """Virtual machines that are powered on there."""
-        return [vm for vm in self.of("VirtualMachine") if vm.host == host]
+        return self._index.on_host(host)
+
+    def place(self, vm: VirtualMachine, host: str) -> None:
+        """Let a virtual machine be on `host`, "" for none; operations do so."""
+        self._index.place(vm, host)
+        vm.host = host
 
     def room(self, host: HostSystem) -> tuple[int, int]:
         """MHz and MB that no reservation has taken."""
@@ -529,7 +534,8 @@ def _power_on(inventory, target, host=None, because=""):
         wrong = inventory.fits(vm, chosen)
         if wrong:
             raise Fault("InsufficientResourcesFault", f"{vm.name} cannot start: {wrong}.")
-    vm.power, vm.host = POWERED_ON, chosen.moid
+    vm.power = POWERED_ON
+    inventory.place(vm, chosen.moid)
     return chosen.moid, f"{vm.name} starts on {chosen.name}: {because or why}."
 
 
@@ -537,7 +543,8 @@ def _power_off(inventory, target):
     vm = inventory.get(target, "VirtualMachine")
     if vm.power == POWERED_OFF:
         raise _wrong_power(vm, f"{POWERED_ON} or {SUSPENDED}")
-    vm.power, vm.host = POWERED_OFF, ""
+    vm.power = POWERED_OFF
+    inventory.place(vm, "")
     return target, f"{vm.name} is powered off."
 
 
@@ -545,7 +552,8 @@ def _suspend(inventory, target):
     vm = inventory.get(target, "VirtualMachine")
     if vm.power != POWERED_ON:
         raise _wrong_power(vm, POWERED_ON)
-    vm.power, vm.host = SUSPENDED, ""
+    vm.power = SUSPENDED
+    inventory.place(vm, "")
     return target, f"{vm.name} is suspended."
 
 
@@ -567,7 +575,7 @@ def _migrate(inventory, target, host, because=""):
     if wrong:
         raise Fault("InsufficientResourcesFault", f"{vm.name} cannot move: {wrong}.")
     source = inventory.objects[vm.host].name
-    vm.host = host
+    inventory.place(vm, host)
     why = f": {because}" if because else ""
     return host, f"{vm.name} moves from {source} to {chosen.name}{why}."
 
@@ -580,11 +588,13 @@ def _destroy(inventory, target):
     if isinstance(one, HostSystem):
         used += inventory.on_host(target)
     pool = getattr(one, "pool", "")  # a cluster's own, which goes with it when it is empty
-    below = [other for other in inventory.objects.values() if other.parent in (target, pool)]
-    if used or [other for other in below if other.moid != pool]:
+    below = inventory._index.children(target) + inventory._index.children(pool)
+    root = isinstance(one, ResourcePool) and one.parent.startswith("domain-c")
+    if used or root or [other for other in below if other.moid != pool]:
         raise Fault("ResourceInUse", f"{one.name} is in use; accepted is one that is empty.")
     for moid in (pool, target):
-        inventory.objects.pop(moid, None)
+        if moid in inventory.objects:
+            inventory._index.remove(inventory.objects.pop(moid))
         for alarm in inventory.alarms.values():
             alarm.status.pop(moid, None)
     return "", f"{type(one).__name__} {one.name} is gone."
@@ -599,11 +609,11 @@ def _enter_maintenance(inventory, target):
     try:
         for moid in homes:
             vm = inventory.objects[moid]
-            vm.host = inventory.choose(vm)[0].moid
+            inventory.place(vm, inventory.choose(vm)[0].moid)
     except Fault as fault:
         host.maintenance = False
         for moid, home in homes.items():
-            inventory.objects[moid].host = home
+            inventory.place(inventory.objects[moid], home)
         raise Fault(fault.name, f"{host.name} cannot be emptied: {fault}") from None
     return target, f"{host.name} is in maintenance mode; {len(homes)} virtual machines moved."
 
@@ -622,7 +632,8 @@ def _host_lost(inventory, target):
     host.connection = NOT_RESPONDING
     stopped = inventory.on_host(target)
     for vm in stopped:
-        vm.power, vm.host = POWERED_OFF, ""
+        vm.power = POWERED_OFF
+        inventory.place(vm, "")
     return target, f"{host.name} does not respond; {len(stopped)} virtual machines stopped."
 
 
@@ -669,9 +680,9 @@ def _remove_alarm(inventory, target):
 def _rename(inventory, target, name):
     one = inventory.get(target)
     _check_name(name)
-    same = inventory.of(type(one).__name__)
-    if any((other.name, other.parent) == (name, one.parent) for other in same):
+    if inventory._index.has(type(one).__name__, one.parent, name):
         raise Fault("DuplicateName", f"{one.parent} has a {type(one).__name__} named {name}.")
+    inventory._index.rename(one, name)
     was, one.name = one.name, name
     return target, f"{was} is named {name} now."
 

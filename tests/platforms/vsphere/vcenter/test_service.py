@@ -9,7 +9,7 @@ from invariants import assert_sound
 from virtlab.platforms.vsphere import state as s
 from virtlab.platforms.vsphere.inventory import OPERATIONS, ROOT, Inventory
 from virtlab.platforms.vsphere.vcenter import VCenter, furnish
-from virtlab.platforms.vsphere.vcenter.counters import COUNTERS, Samples
+from virtlab.platforms.vsphere.vcenter.counters import COUNTERS, Samples, kept_since
 
 
 def assert_in_step(vcenter):
@@ -177,10 +177,15 @@ def test_every_operation_survives_every_number():
 
 
 def test_only_a_day_of_samples_is_kept():
-    samples = Samples((300 * k, "vm-1", 2, k) for k in range(300))
+    samples = Samples()
+    for k in range(300):
+        samples.add([(300 * k, "vm-1", 2, k)], kept_since(300 * k, n_rows=1))
     rows = samples.of("vm-1", "cpu.usage.average")
     assert (len(rows), rows[-1]) == (288, (300 * 299, 299))
     assert samples.of("vm-1", "mem.usage.average") == []
+    assert kept_since(86_400, n_rows=100_000) == 86_400 - 9 * 300  # a million in all
+    samples.add([], since=10**6)
+    assert samples.names("vm-1") == []
 
 
 @pytest.mark.parametrize(("hosts", "vms"), [(0, 1), (33, 1), (1, 0), (1, 33)])

@@ -77,8 +77,8 @@ def test_operations_and_samples_are_kept_together_or_not_at_all(database):
         store.append([two, one], [(600, "vm-1", 2, 2)])
     assert store.operations() == [one]
     assert store.samples() == [(300, "vm-1", 2, 1)]
-    store.append([], [(300 + 86_400, "vm-1", 2, 3)])
-    assert store.samples() == [(300 + 86_400, "vm-1", 2, 3)]  # a day is kept
+    store.append([], [(600, "vm-1", 2, 3)], since=301)
+    assert store.samples() == [(600, "vm-1", 2, 3)]
     store.close()
 
 
@@ -118,8 +118,8 @@ def test_an_operation_that_was_kept_after_all_is_found(furnished, monkeypatch):
     vcenter, made = furnished
     append = vcenter.store.append
 
-    def lose_the_answer(operations, samples=()):
-        append(operations, samples)
+    def lose_the_answer(*operations):
+        append(*operations)
         raise StoreError("The connection is gone.")
 
     with monkeypatch.context() as patch:

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from virtlab.platforms.vsphere.cluster import simulation
 from virtlab.platforms.vsphere.vcenter.example import furnish
 from virtlab.platforms.vsphere.vcenter.server import USER, Server
 from virtlab.platforms.vsphere.vcenter.service import VCenter
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (StoreError, ValueError) as error:
         print(f"vcenter: {error}", file=sys.stderr)
         return 2
+    simulation(hosts=1, vms=1).step()  # compiled now, so that nobody waits for it later
     if not vcenter.inventory.objects and not options.empty:
         furnish(vcenter, options.hosts, options.vms, USER)
     try:

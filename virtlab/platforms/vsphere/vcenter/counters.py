@@ -15,6 +15,7 @@ from virtlab.platforms.vsphere.bridge import Bridge
 
 INTERVAL_S = 300
 KEPT = 288  # samples of a counter: a day
+MOST = 1_000_000  # samples of all counters; of a large data centre less than a day is kept
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def measure(bridge: Bridge, seconds: int) -> Iterator[tuple[str, str, int]]:
 
 
 class Samples:
-    """The last day of every counter of every object.
+    """The newest values of every counter of every object: a day of them, or MOST in all.
 
     Parameters
     ----------
@@ -104,13 +105,16 @@ class Samples:
     """
 
     def __init__(self, rows: Iterable[tuple[int, str, int, int]] = ()):
-        self._kept = defaultdict(lambda: deque(maxlen=KEPT))
+        self._kept = defaultdict(deque)
         self.add(rows)
 
-    def add(self, rows: Iterable[tuple[int, str, int, int]]) -> None:
-        """Append rows, which are later than those that are there."""
+    def add(self, rows: Iterable[tuple[int, str, int, int]], since: int = 0) -> None:
+        """Append rows, later than those that are there, and forget what is before `since`."""
         for time, entity, key, value in rows:
             self._kept[entity, key].append((time, value))
+        for series in self._kept.values():
+            while series and series[0][0] < since:
+                series.popleft()
 
     def of(self, entity: str, name: str) -> list[tuple[int, int]]:
         """(time, value) of a counter, oldest first; nothing if it has never been measured."""
@@ -123,4 +127,10 @@ class Samples:
 
     def names(self, entity: str) -> list[str]:
         """The counters that an object has values of."""
-        return [one.full_name for one in COUNTERS if (entity, one.key) in self._kept]
+        return [one.full_name for one in COUNTERS if self._kept.get((entity, one.key))]
+
+
+def kept_since(time: int, n_rows: int) -> int:
+    """The second from which on samples are kept, where an interval that ends now has `n_rows`."""
+    intervals = max(1, min(KEPT, MOST // max(n_rows, 1)))
+    return time - (intervals - 1) * INTERVAL_S

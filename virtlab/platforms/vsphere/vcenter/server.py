@@ -4,7 +4,7 @@
         print(server.url, server.certificate)
 
 Both have the same sessions. What anybody may send is bounded: the length of a request and of its
-headers, the time that it may take, how many connections there are at once. The page is this
+headers, how long it may be silent, how many connections there are at once. The page is this
 server's own files and talks to nobody else, which its content security policy says as well; its
 requests carry JSON, which no form of another site can send, and its cookie goes with no request
 from another site.

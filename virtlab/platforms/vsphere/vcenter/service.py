@@ -18,7 +18,13 @@ from datetime import datetime, timedelta
 
 from virtlab.platforms.vsphere.bridge import Bridge
 from virtlab.platforms.vsphere.inventory import CONNECTED, OPERATIONS, Inventory, Operation, Task
-from virtlab.platforms.vsphere.vcenter.counters import BY_NAME, INTERVAL_S, Samples, measure
+from virtlab.platforms.vsphere.vcenter.counters import (
+    BY_NAME,
+    INTERVAL_S,
+    Samples,
+    kept_since,
+    measure,
+)
 from virtlab.platforms.vsphere.vcenter.store import Store, StoreError, TakenError
 
 LONGEST_TEXT = 256  # characters of any text in an operation
@@ -41,7 +47,7 @@ class VCenter:
     Attributes
     ----------
     inventory : Inventory; to be read under `lock`, changed by `submit` alone
-    samples : Samples, the last day
+    samples : Samples, the last day at most
     time : int, seconds since the database was made
     lock : Condition, notified after every change
 
@@ -161,9 +167,10 @@ class VCenter:
                 for moid, name, value in values:
                     if name in watched:
                         self.inventory.watch(moid, name, value, float(self.time))
-                self.store.append(self._pending, rows)
+                since = kept_since(self.time, len(rows))
+                self.store.append(self._pending, rows, since)
                 self._pending.clear()
-            self.samples.add(rows)
+            self.samples.add(rows, since)
             return [event.message for event in self.inventory.events[first:]]
 
     def _simulated(self) -> Bridge | None:

@@ -25,7 +25,6 @@ from sqlalchemy.pool import StaticPool
 
 from virtlab.platforms.vsphere.inventory import Operation
 
-KEPT_S = 86_400  # of samples: a day of five minutes each, as vCenter's first statistics level
 PAGE = 1000  # rows read at once
 
 METADATA = sql.MetaData()
@@ -64,7 +63,7 @@ class TakenError(StoreError):
 
 
 class Store:
-    """A journal of operations and a day of samples, in a database.
+    """A journal of operations and the newest samples, in a database.
 
     Parameters
     ----------
@@ -107,8 +106,12 @@ class Store:
                 found = first
         return found
 
-    def append(self, operations: Iterable[Operation], samples: Iterable[tuple] = ()) -> None:
+    def append(
+        self, operations: Iterable[Operation], samples: Iterable[tuple] = (), since: int = 0
+    ) -> None:
         """Commit operations and samples (time, entity, counter, value), all of them or none.
+
+        Samples from before second `since` are forgotten.
 
         Raises
         ------
@@ -124,8 +127,7 @@ class Store:
                     connection.execute(OPERATION.insert(), operations)
                 if samples:
                     connection.execute(SAMPLE.insert(), samples)
-                    old = samples[0]["time"] - KEPT_S
-                    connection.execute(SAMPLE.delete().where(SAMPLE.c.time <= old))
+                    connection.execute(SAMPLE.delete().where(SAMPLE.c.time < since))
         except sql.exc.IntegrityError:
             raise TakenError("Another vCenter has changed this database meanwhile.") from None
         except sql.exc.SQLAlchemyError as error:
