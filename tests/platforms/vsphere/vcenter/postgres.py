@@ -41,9 +41,9 @@ class PostgreSQL:
         self._run("pg_ctl", "-D", self.home / "data", "-m", "immediate", "stop")
         shutil.rmtree(self.home)
 
-    def crash(self) -> None:
-        """Let it die without a word, and start it again."""
-        self._run("pg_ctl", "-D", self.home / "data", "-m", "immediate", "stop")
+    def restart(self) -> None:
+        """Let it end, with all its connections, and start it again."""
+        self._run("pg_ctl", "-D", self.home / "data", "-m", "fast", "stop")
         self.start()
 
     def new_database(self, name: str) -> str:

@@ -129,10 +129,10 @@ def test_an_operation_that_was_kept_after_all_is_found(furnished, monkeypatch):
     assert vcenter.submit("PowerOffVM", made["vm-01"]).fault == "InvalidPowerState"
 
 
-def test_a_database_that_crashes_is_found_again(postgresql):
-    vcenter = VCenter(postgresql.new_database("crashing"))
+def test_a_database_that_was_away_is_found_again(postgresql):
+    vcenter = VCenter(postgresql.new_database("restarted"))
     vcenter.submit("CreateDatacenter", ROOT, name="a")
-    postgresql.crash()
+    postgresql.restart()
     vcenter.submit("CreateDatacenter", ROOT, name="b")
     assert [one.name for one in vcenter.inventory.of("Datacenter")] == ["a", "b"]
     vcenter.close()
