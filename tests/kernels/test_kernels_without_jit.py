@@ -16,7 +16,9 @@ from recorded_boxes import FITS, OBJECTS, SERVERS, fake_recording
 from recorded_exits import FakeVm
 from recorded_kvm import REQUESTS, RUNS, watched
 from recorded_vsphere import journal
+from recorded_xen import DOMAINS, PATHS, STEPS
 from virtlab import explore
+from virtlab.explore.figures.xen_architecture import figure_of
 from virtlab.machine import Machine
 from virtlab.platforms.vsphere.cluster import simulation
 
@@ -39,6 +41,11 @@ figures = [
     (explore.compare_instances(SERVERS), {{"quantity": 1}}),
     (explore.density(FITS), {{"quantity": 0}}),
     (explore.kvm_architecture(watched()), {{"shown": 7}}),
+    (figure_of(DOMAINS, STEPS), {{"shown": 3}}),
+    (explore.xen_passthrough(PATHS), {{"way": 2, "iommu": False}}),
+    (explore.xen_ring(), {{"shown": 20, "batch": 3}}),
+    (explore.credit_scheduler(), {{"cap_1": 20}}),
+    (explore.migration(), {{"writing_mbit": 300}}),
     (explore.mode_times(RUNS), {{"per_exit": 100}}),
     (explore.io_paths(REQUESTS), {{"case": 1}}),
     (explore.halt_polling(), {{"every": 0}}),
@@ -71,4 +78,4 @@ def told(jit: bool) -> list[str]:
 def test_the_figures_are_the_same_with_the_jit_off():
     compiled = told(jit=True)
     assert compiled == told(jit=False)
-    assert len(set(compiled)) == 56
+    assert len(set(compiled)) == 66

@@ -44,6 +44,11 @@
 | a packet's way out, hosted and not | `hosted_io()` |
 | hosts, virtual machines and events of a vCenter, with buttons | `vcenter_client(vcenter)` |
 | a mix of work on every technique and product | `choosing()` |
+| Domain0, other domains and Xen, step by step | `xen_architecture(xen)` |
+| a ring between two domains, action by action | `xen_ring()` |
+| shares of the hart by weight and cap | `credit_scheduler()` |
+| a sector through Domain0, or by a device of one's own | `xen_passthrough(records)` |
+| rounds and downtime of a live migration | `migration()` |
 | read the library's own source | `source(function)` |
 | see where the model departs from hardware | `left_out()` |
 | declare a live figure of your own | `Explorable(kernel, controls, ...)` |
@@ -94,6 +99,10 @@ from virtlab.explore.figures.vsphere import (
 from virtlab.explore.figures.vsphere_architecture import vsphere_architecture
 from virtlab.explore.figures.walk import walk, walks
 from virtlab.explore.figures.why import why
+from virtlab.explore.figures.xen import credit_scheduler, migration
+from virtlab.explore.figures.xen_architecture import xen_architecture
+from virtlab.explore.figures.xen_passthrough import xen_passthrough
+from virtlab.explore.figures.xen_ring import xen_ring
 from virtlab.explore.left_out import left_out
 from virtlab.explore.player import Player
 from virtlab.explore.prediction import predict, reveal
@@ -131,6 +140,7 @@ __all__ = [
     "compare_exits",
     "compare_instances",
     "cpu_shares",
+    "credit_scheduler",
     "density",
     "entitlement",
     "exit_table",
@@ -145,6 +155,7 @@ __all__ = [
     "io_paths",
     "kvm_architecture",
     "left_out",
+    "migration",
     "migration_rounds",
     "mode_times",
     "namespaces",
@@ -170,4 +181,7 @@ __all__ = [
     "walk",
     "walks",
     "why",
+    "xen_architecture",
+    "xen_passthrough",
+    "xen_ring",
 ]
