@@ -74,6 +74,18 @@ def test_a_quiet_domain_needs_one_round_and_hardly_stops(kind):
             xen.goto(0)
 
 
+def test_a_domain_that_sleeps_takes_as_long_to_send():
+    here, there = machine(), machine()
+    domain = started(here, "idle")
+    here.run(1)
+    began = here.now
+    move = Migration(here, domain.number, there)
+    move.run()
+    assert move.rounds[0].ms == pytest.approx(1024 * 4096 * 8 / 100e3, rel=0.01)
+    assert (here.now - began) / here.steps_per_ms >= move.rounds[0].ms
+    assert_sound(there)
+
+
 @pytest.mark.parametrize("kind", ["pv", "hvm"])
 def test_a_domain_that_writes_faster_than_the_network_is_stopped_sooner_or_later(kind):
     here, there, domain = ready(kind, 200, 10)

@@ -179,8 +179,12 @@ class Migration:
             self.to.host.write(there + at, data, self._machine)
 
     def _pass_time(self, ms: float) -> None:
-        self.xen.run(ms)
-        self.to.run(ms)
+        """Sending takes this long, on a machine with nothing to do as well."""
+        for xen in (self.xen, self.to):
+            end = xen.now + round(ms * xen.steps_per_ms)
+            xen.run(ms)
+            xen.idle_steps += max(0, end - xen.now)
+            xen.now = max(xen.now, end)
 
     def _rate(self) -> float:
         if not self.rounds:
