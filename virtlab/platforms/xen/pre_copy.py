@@ -25,20 +25,21 @@ i64 = np.int64
 
 LITTLE_MB = ENOUGH_PAGES * 4096 / 1e6
 HALVINGS = 50
-FEW = 1e-6  # of tau: below it the curves are taken to be straight
+FEW = 1e-3  # of tau
 
 
 @njit(inner=True)
 def _kept(x):
-    """The part of a list that is sent in a round of x times tau."""
-    return 1.0 - x / 2 if x < FEW else (1.0 - math.exp(-x)) / x
+    """The part of a list that is sent in a round of x times tau, (1 - exp(-x)) / x."""
+    if x < FEW:  # where the difference would lose its digits
+        return 1.0 - x / 2 * (1.0 - x / 3 * (1.0 - x / 4))
+    return (1.0 - math.exp(-x)) / x
 
 
 @njit(inner=True)
 def written_mb(working, tau, seconds):
     """What has been written of a working set after some seconds, MB."""
-    x = seconds / tau
-    return working * x if x < FEW else working * (1.0 - math.exp(-x))
+    return working * (seconds / tau) * _kept(seconds / tau)
 
 
 @njit(inner=True)
