@@ -11,7 +11,7 @@ import json
 import math
 from pathlib import Path
 
-from virtlab._jit import cache_base
+from virtlab._cache import cache_base
 from virtlab.labs.chapters import EXERCISES
 from virtlab.labs.desk import exercise, grade_name
 from virtlab.labs.exercise import Choice, Draw, Exercise, Number, generator
