@@ -96,6 +96,8 @@ def test_a_front_end_under_the_tests_hand_is_served(attacked):
         (abi.BLOCK_READ, 0, []),
         (abi.BLOCK_READ, 256 * 8, [(100, 0, 0)]),
         (abi.BLOCK_READ, 256 * 8 - 1, [(100, 0, 1)]),
+        (abi.BLOCK_WRITE, 256 * 8 - 4, [(100, 0, 7)]),
+        (abi.BLOCK_WRITE, 256 * 8 - 8, [(100, 0, 7), (100, 0, 0)]),
         (abi.BLOCK_WRITE, (1 << 64) - 1, [(100, 0, 7)]),
         (abi.BLOCK_WRITE, 1 << 55, [(100, 0, 7)]),
         (abi.BLOCK_READ, 0, [(55, 0, 7)]),

@@ -88,6 +88,53 @@ def test_top_shows_who_uses_the_hart(pair):
     pair.until_prompt("b")
 
 
+def test_what_xl_says_of_a_guest_is_what_the_hypervisor_knows(pair):
+    assert pair.xl("block-list a") == "vbd 0: /disks/a, state 4\n"
+    assert pair.xl("network-list b") == f"vif 0: {mac(2)}, state 4\n"
+    assert pair.xl("network-list 0") == "xl: no such entry\n"
+    assert pair.xl("sched-credit a 300 50") == ""
+    assert pair.xl("sched-credit a") == "weight 300, cap 50\n"
+    assert (pair.xen.control.info(1).weight, pair.xen.control.info(1).cap) == (300, 50)
+    pair.xl("sched-credit a 256")
+    pair.xl("mem-max a 7")
+    assert pair.xen.control.info(1).max_pages == 7 << 8
+    pair.xl("mem-max a 8")
+    assert pair.xl("mem-max a 900") == "xl: an argument makes no sense\n"
+    assert "/local/domain/1/device/vif/0/state = 4\n" in pair.command("store", "a")
+    assert pair.command("store /local/domain/2/name c", "a") == "/local/domain/2/name: " + (
+        "access is not granted\n"
+    )
+
+
+def test_a_configuration_sets_what_the_guest_gets():
+    here = System([Guest("small", memory=6, weight=77, cap=20, files={"tmp/note": b"mine\n"})])
+    here.create("small")
+    here.until_prompt("small")
+    info = here.xen.control.info(1)
+    assert (info.pages, info.weight, info.cap) == (6 << 8, 77, 20)
+    assert here.command("cat /tmp/note", "small") == "mine\n"
+    assert here.xl("create -p small") == "domain 2: small\n"
+    assert here.xen.control.info(2).state[2] == "p"
+    here.xl("unpause 2")
+    here.xen.run(50)
+    assert here.xl("block-list 2") == "vbd 0: /disks/small, state 6\n"  # it is in use
+    assert here.xl("block-list 1") == "vbd 0: /disks/small, state 4\n"
+
+
+def test_a_disk_that_is_read_only_stays_as_it_is():
+    here = System([Guest("a")])
+    number = here.xen.control.create("a", "pith_xen", "8M")
+    assert here.xl(f"block-attach {number} /disks/a r") == ""
+    here.xl(f"unpause {number}")
+    before = here.disk("a")
+    here.until_prompt(number)
+    here.xen.type(number, "echo lost > /tmp/f\n")
+    here.xen.run(50)
+    assert "panic in block_front_transfer: the disk fails" in here.console(number)
+    assert here.disk("a") == before
+    assert here.xen.domains[number].ended == "shut down (1)"
+
+
 def test_the_balloon_follows_its_target(pair):
     free = pair.xen.free_pages
     pair.xl("mem-set a 6")

@@ -19,6 +19,16 @@ static char *pages[XEN_MOST_SEGMENTS];  // data on its way
 
 static struct backend *place(int i) { return i < MOST_DISKS ? &disks[i].backend : 0; }
 
+// Two that wrote to one disk would each spoil what the other believes of it.
+static bool is_taken(const struct disk *wanted)
+{
+    for (const struct disk *disk = disks; disk < disks + MOST_DISKS; disk++)
+        if (disk != wanted && disk->inode == wanted->inode &&
+            !(disk->read_only && wanted->read_only))
+            return true;
+    return false;
+}
+
 static bool open_file(struct disk *disk, const char *back_path)
 {
     char path[MAX_PATH], mode[4];
@@ -32,13 +42,15 @@ static bool open_file(struct disk *disk, const char *back_path)
     int inode = fs_find(current->directory, path);
     if (inode > 0)
         fs_info(inode, &info);
-    if (info.type == FILE_REGULAR) {
-        disk->inode = inode;
+    disk->inode = info.type == FILE_REGULAR ? inode : 0;
+    if (disk->inode && is_taken(disk))
+        disk->inode = 0;
+    if (disk->inode) {
         disk->n_sectors = info.n_bytes / SECTOR_SIZE;
         fs_hold(inode);
     }
     fs_leave();
-    return info.type == FILE_REGULAR;
+    return disk->inode != 0;
 }
 
 static void disconnect(struct backend *backend)
