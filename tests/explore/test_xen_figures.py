@@ -22,7 +22,7 @@ def test_each_step_is_lit_from_its_domain_to_its_part():
     assert "the scheduler gives the hart to Domain-0." in figure.drawing(shown=2).text
     last = figure.drawing()
     assert "and is refused: not permitted." in last.text
-    assert last.text.endswith("So far 4 calls, of which 1 were refused, and 2 turns.")
+    assert last.text.endswith("Calls so far: 4, refused: 1, turns: 2.")
     rows = {row[0]: row[1:] for row in last.rows}
     assert rows["Domain-0"] == ("2", "1") and rows["guest"] == ("2", "1")
     assert rows["Xen: virtual CPU"] == ("0", "2")

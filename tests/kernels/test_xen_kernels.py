@@ -173,19 +173,20 @@ def test_a_step_is_counted_for_its_domain_and_its_part(seed, round_):
     rows = [
         (rng.randrange(4), path.SCHEDULER, 1, 0)
         if rng.random() < 0.4
-        else (rng.randrange(4), rng.randrange(4), 0, rng.choice((0, 1)))
+        else (rng.randrange(4), rng.randrange(path.N_PARTS), 0, rng.choice((0, 1)))
         for _ in range(n)
     ]
     shown = rng.randrange(n + 2)
     columns = [np.array([row[k] for row in rows] or [0]) for k in range(4)]
-    out = [zeros(1), zeros(path.N_STATE), zeros(4, 2), zeros(4), zeros(4, 2), zeros(4)]
+    n_parts = path.N_PARTS
+    out = [zeros(1), zeros(path.N_STATE), zeros(4, 2), zeros(n_parts), zeros(4, 2), zeros(n_parts)]
     path.xen_path(*columns, n, shown, *out)
     at, state, by_domain, by_part, domain_lit, part_lit = (one.tolist() for one in out)
     so_far = rows[: min(shown, n)]
     for k in range(4):
         calls = sum(row[0] == k and not row[2] for row in so_far)
         assert by_domain[k] == [calls, sum(row[0] == k and row[2] for row in so_far)]
-        assert by_part[k] == sum(row[1] == k for row in so_far)
+    assert by_part == [sum(row[1] == k for row in so_far) for k in range(n_parts)]
     assert state[path.CALLS] + state[path.TURNS] == state[path.SHOWN] == len(so_far)
     assert state[path.REFUSED] == sum(row[3] for row in so_far)
     assert state[path.SCHEDULER_CALLS] == by_part[path.SCHEDULER] - state[path.TURNS]

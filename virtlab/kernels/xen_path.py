@@ -12,7 +12,7 @@ from virtlab.platforms.xen.watching import PROCESSOR
 i64 = np.int64
 
 N_DOMAINS = 4
-N_PARTS = 4
+N_PARTS = 5  # of Xen four, and the hardware
 OUT, IN = range(2)  # of a domain: its calls, its turns
 
 # Places in `state`: the step that is shown, 0 for none; whether it is a turn; the error's number;

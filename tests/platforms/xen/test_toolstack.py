@@ -7,6 +7,7 @@ from tests.platforms.xen.workloads import hash_of, hashes, pattern
 from virtlab.guests import filesystem
 from virtlab.platforms.xen import Guest, System, abi, system
 from virtlab.platforms.xen.toolstack import mac
+from virtlab.platforms.xen.watching import watch
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,24 @@ def test_many_blocks_take_one_notification(pair):
     each = pair.command("rawread 64 1", "b")
     assert each.endswith("rawread: 64 requests, 64 notifications\n")
     assert hashes(one) == hashes(each) == [hash_of(pair.disk("b")[: 64 * 4096])]
+
+
+def test_a_request_goes_to_domain0_to_its_disk_and_back(pair):
+    began = pair.xen.now
+    pair.command("cat readme", "b")
+    names = [(one.domain, one.name) for one in watch(pair.xen, began)]
+    rest = iter(names[names.index((2, "EVENT SEND")) :])
+    for step in (
+        (2, "EVENT SEND"),
+        (0, "turn"),
+        (0, "NOTIFY its disk"),
+        (0, "GRANT COPY"),
+        (0, "EVENT SEND"),
+        (2, "turn"),
+    ):
+        assert step in rest, step
+    steps = [one.step for one in watch(pair.xen, began)]
+    assert steps == sorted(steps)
 
 
 def test_two_guests_exchange_packets_through_the_bridge(pair):

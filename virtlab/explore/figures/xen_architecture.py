@@ -3,8 +3,8 @@
 The diagram has the layers of the book's article, Figure 2-1: Domain0 with the control software at
 the left, the other domains beside it, Xen's parts below, then the hardware. A control moves through
 the calls and turns of a run; each lights its way and is counted. A request for a disk can be
-followed: the domain sends an event, Domain0 gets the hart, copies through the domain's grant, sends
-an event back, and the domain gets the hart.
+followed: the domain sends an event, Domain0 gets the hart, asks its disk, copies through the
+domain's grant, sends an event back, and the domain gets the hart.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,7 @@ PARTS = (
     ("virtual disk, NIC", "events, IOMMU", "whose device it is"),
 )
 HARDWARE = ("hart", "memory", "disk", "network")
+DISK = "Domain0's disk"
 KINDS = {"pv": "paravirtual kernel", "hvm": "unmodified kernel", "python": "kernel in Python"}
 
 
@@ -105,7 +106,7 @@ def figure_of(
         labels={
             "name": names,
             "domain": [name for _, name, _ in domains],
-            "part": [name for name, _, _ in PARTS],
+            "part": [*(name for name, _, _ in PARTS), DISK],
             "error": dict(abi.ERRORS),
         },
     )
@@ -126,8 +127,8 @@ def _text(n: int) -> str:
     turn = "the scheduler gives the hart to {domains[at]:domain}."
     return (
         f"{{state[{kernel.SHOWN}]?Nothing is lit.|At step {{steps[at]:,}} of the machine "
-        f"{{state[{kernel.IS_TURN}]?{call}|{turn}}}}} So far {{state[{kernel.CALLS}]}} calls, of "
-        f"which {{state[{kernel.REFUSED}]}} were refused, and {{state[{kernel.TURNS}]}} turns."
+        f"{{state[{kernel.IS_TURN}]?{call}|{turn}}}}} Calls so far: {{state[{kernel.CALLS}]}}, "
+        f"refused: {{state[{kernel.REFUSED}]}}, turns: {{state[{kernel.TURNS}]}}."
     )
 
 
@@ -139,6 +140,7 @@ def _table(domains) -> Table:
             for k, (_, name, _) in enumerate(domains)
         ),
         *((f"Xen: {name}", *_of_part(k)) for k, (name, _, _) in enumerate(PARTS)),
+        (DISK, f"{{by_part[{len(PARTS)}]:,}}", "0"),
     )
 
 
@@ -157,15 +159,15 @@ def _domains(domains) -> list[str]:
     for k, (number, name, what) in enumerate(domains):
         x = LEFT + k * (width + 8)
         calls, turns = f"domain_lit[{k}][{kernel.OUT}]", f"domain_lit[{k}][{kernel.IN}]"
-        drivers = "control software, drivers" if number == 0 else "drivers' front ends"
+        drivers = "control, drivers" if number == 0 else "front ends"
         bottom = DOMAIN_Y + DOMAIN_HEIGHT
         parts += [
             box(x, DOMAIN_Y, width, DOMAIN_HEIGHT, "shade"),
             box(x, DOMAIN_Y, width, 50, f"{{{calls}?{{{turns}?box|mark}}|mark}}"),
             label(x + 10, DOMAIN_Y + 22, braced(name), "strong"),
             label(x + 10, DOMAIN_Y + 42, f"domain {number}", "muted"),
-            label(x + 10, DOMAIN_Y + 64, what),
-            label(x + 10, DOMAIN_Y + 84, drivers, "muted"),
+            label(x + 10, DOMAIN_Y + 70, what),
+            label(x + 10, DOMAIN_Y + 92, drivers, "muted"),
             way(((x + 24, bottom), (x + 24, BUS_Y)), calls),
             way(((x + width / 2 + 16, BUS_Y), (x + width / 2 + 16, bottom + 2)), turns),
             label(x + 32, bottom + 24, f"calls {{by_domain[{k}][0]:,}}"),
@@ -197,8 +199,10 @@ def _xen() -> list[str]:
 
 def _hardware() -> list[str]:
     """The hardware; Domain0's drivers reach it, and a domain that has a device of its own."""
+    asked = f"part_lit[{len(PARTS)}]"
+    looks = (f"part_lit[{kernel.SCHEDULER}]", "part_lit[2]", asked)
     parts = [
-        way(((WIDTH / 2, XEN_Y + XEN_HEIGHT), (WIDTH / 2, HARDWARE_Y - 2))),
+        way(((WIDTH / 2, XEN_Y + XEN_HEIGHT), (WIDTH / 2, HARDWARE_Y - 2)), asked),
         box(LEFT, HARDWARE_Y, RIGHT - LEFT, HARDWARE_HEIGHT, "shade"),
         label(LEFT + 12, HARDWARE_Y + 22, "Hardware", "strong"),
     ]
@@ -206,7 +210,19 @@ def _hardware() -> list[str]:
     for k, name in enumerate(HARDWARE):
         x = LEFT + 108 + k * (width + 8)
         parts += [
-            box(x, HARDWARE_Y + 10, width, HARDWARE_HEIGHT - 20),
-            label(x + width / 2, HARDWARE_Y + 35, name, "", "middle"),
+            box(
+                x,
+                HARDWARE_Y + 10,
+                width,
+                HARDWARE_HEIGHT - 20,
+                f"{{{looks[k]}?box|mark}}" if k < len(looks) else "box",
+            ),
+            label(
+                x + width / 2,
+                HARDWARE_Y + 35,
+                f"{name}: {{by_part[{len(PARTS)}]:,}}" if name == "disk" else name,
+                "",
+                "middle",
+            ),
         ]
     return parts

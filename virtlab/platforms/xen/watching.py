@@ -2,14 +2,18 @@
 
 `watch(xen)` reads what the machine remembers (`events`, `turns`) since a step and puts it in order.
 A call comes to a part of the hypervisor, which may reach another domain: an event wakes one, a
-grant reaches a page of one. A turn gives the hart to a domain.
+grant reaches a page of one. A turn gives the hart to a domain. Domain0's drivers reach the hardware
+by a ring of its own; that it has put a request there is a call too, NOTIFY.
 """
 
 from collections import namedtuple
 
+from virtlab.hypervisors import paravirt_abi
+from virtlab.hypervisors.exits import ExitReason
 from virtlab.platforms.xen import abi
 
-CONTROL, PROCESSOR, MEMORY, DEVICES = range(4)
+CONTROL, PROCESSOR, MEMORY, DEVICES, HARDWARE = range(5)
+NOTIFY = paravirt_abi.HYPERCALLS.index("NOTIFY")
 PART_OF = {
     abi.CONTROL: CONTROL,
     abi.STORE: CONTROL,
@@ -62,7 +66,31 @@ def watch(xen, since: int = 0) -> list[Step]:
         refused = max(0, -call.result)
         part = PART_OF.get(call.call, CONTROL)
         found.append(Step(call.step, call.domain, part, False, name_of(call), refused))
-    return found + turns
+    return sorted([*found, *turns, *requests(xen, since)], key=lambda one: one.step)
+
+
+def requests(xen, since: int = 0) -> list[Step]:
+    """Where Domain0 has asked its own devices, its disk and its console.
+
+    Exits are noted by the instructions that Domain0 had executed; its turns on the hart say at
+    which steps of the machine that was.
+    """
+    if xen.domains[0].kind != "pv":
+        return []
+    asked = [
+        one.steps
+        for one in xen.machines[0].exits
+        if one.reason == ExitReason.HYPERCALL and one.detail == NOTIFY
+    ]
+    found, executed = [], xen.domains[0].credit.run_steps
+    for turn in reversed([turn for turn in xen.turns if turn.number == 0]):
+        before = executed - (turn.last - turn.first)
+        for steps in asked:
+            at = turn.first + steps - before
+            if before <= steps < executed and at >= since:
+                found.append(Step(at, 0, HARDWARE, False, "NOTIFY its disk", 0))
+        executed = before
+    return found
 
 
 def name_of(call) -> str:
