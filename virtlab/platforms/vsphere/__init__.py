@@ -12,6 +12,7 @@
     interval     all of it together: five minutes of a cluster
     bridge       an inventory's hosts and machines simulated, and what happens as operations
     cluster      a data centre, its days, and why it did what it did
+    vcenter      all of it behind a database, an interface for programs and a page for people
     published    what of this papers and manuals have figures for, scored
 
 Compiled code works on the arrays of `state`. Numbers are MHz and MB, as in vSphere's interface.

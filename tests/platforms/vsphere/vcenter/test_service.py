@@ -7,6 +7,7 @@ import pytest
 from invariants import assert_sound
 
 from virtlab.platforms.vsphere import state as s
+from virtlab.platforms.vsphere.bridge import Bridge
 from virtlab.platforms.vsphere.inventory import OPERATIONS, ROOT, Inventory
 from virtlab.platforms.vsphere.vcenter import VCenter, furnish
 from virtlab.platforms.vsphere.vcenter.counters import COUNTERS, Samples, kept_since
@@ -202,3 +203,18 @@ def test_what_does_not_run_cannot_fail(furnished):
     vcenter.step()
     with pytest.raises(ValueError, match="does not run virtual machines"):
         vcenter.fail(made["esx-01.lab"])
+
+
+def test_an_interval_that_the_inventory_refuses_has_not_happened(furnished, monkeypatch):
+    vcenter, made = furnished
+    vcenter.step()
+    vcenter.fail(made["esx-01.lab"])
+    before = vcenter.inventory.snapshot()
+    with monkeypatch.context() as patch:
+        refused = [("PowerOffVM", "vm-none", {})]
+        patch.setattr(Bridge, "operations", lambda bridge, event: refused)
+        with pytest.raises(RuntimeError, match="There is no object vm-none"):
+            vcenter.step()
+    assert (vcenter.time, vcenter.inventory.snapshot()) == (300, before)
+    vcenter.step()
+    assert vcenter.time == 600

@@ -325,6 +325,11 @@ def test_alarms_are_made_read_and_removed(stock, served):
     server.vcenter.step()
     (state,) = [one for one in vm.triggeredAlarmState if one.alarm == alarm]
     assert (state.overallStatus, vm.overallStatus) == ("yellow", "red")  # another one is red
+    turned = state.time
+    assert turned == server.vcenter.at(server.vcenter.time)
+    server.vcenter.step()
+    (state,) = [one for one in vm.triggeredAlarmState if one.alarm == alarm]
+    assert state.time == turned
     assert alarm in [one.alarm for one in manager.GetAlarmState(vm)]
     alarm.RemoveAlarm()
     assert alarm not in manager.GetAlarm()

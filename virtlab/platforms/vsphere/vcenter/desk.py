@@ -114,6 +114,6 @@ def act(vcenter: VCenter, user: str, message: dict) -> dict:
         chosen = {"host": host} if host and kind in ("PowerOnVM", "MigrateVM") else {}
         task = vcenter.submit(kind, target, user=user, **chosen)
         return {"done": not task.fault, "text": task.message}
-    except (ValueError, StoreError) as error:
+    except (ValueError, StoreError, RuntimeError) as error:
         text = str(error)
         return {"done": False, "text": text[:1].upper() + text[1:]}

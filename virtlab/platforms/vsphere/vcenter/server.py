@@ -103,7 +103,7 @@ class Server:
         while not self._over.wait(self.every):
             try:
                 self.vcenter.step()
-            except StoreError as error:
+            except (StoreError, RuntimeError) as error:
                 print(error, flush=True)  # it has not happened; the next one may
 
     def stop(self) -> None:

@@ -153,6 +153,7 @@ class VCenter:
         ------
         ValueError : the interval is no whole number of minutes
         StoreError : the database did not keep it, so that it has not happened
+        RuntimeError : the inventory refused it, so that it has not happened
         """
         with self.lock:
             first = len(self.inventory.events)

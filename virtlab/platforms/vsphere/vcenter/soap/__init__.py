@@ -8,8 +8,9 @@
     services     properties of the managers, of tasks and of alarms
     collector    PropertyCollector: selecting, retrieving, waiting for updates
     history      performance counters and events
-    calls        the calls, by name
-    sessions     who is logged in, and what belongs to a session
+    calls        the calls, by name: operations, alarms, searching
+    watching     those that read, list and wait
+    endpoint     a request answered, from its text to its answer's
 
 Names of types, properties, methods and faults are those of "vSphere Web Services API Reference"
 8.0; how the property collector walks and waits is in "vSphere Web Services SDK Programming Guide"

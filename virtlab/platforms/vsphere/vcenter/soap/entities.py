@@ -91,12 +91,21 @@ def alarm_states(scope, moid: str) -> list[Data]:
             entity=Ref(type_, moid),
             alarm=Ref("Alarm", alarm.moid),
             overallStatus=Enum("ManagedEntityStatus", alarm.status.get(moid, GREEN)),
-            time=scope.vcenter.at(scope.vcenter.time),
+            time=scope.vcenter.at(_turned(scope, alarm.moid, moid)),
             acknowledged=False,
         )
         for alarm in scope.inventory.alarms.values()
         if alarm.type == type_
     ]
+
+
+def _turned(scope, alarm: str, moid: str) -> float:
+    """The second in which an alarm on an object has turned last."""
+    for operation in reversed(scope.inventory.journal):
+        if (operation.kind, operation.target) == ("SetAlarmStatus", moid):
+            if operation.arguments["alarm"] == alarm:
+                return operation.time
+    return 0.0
 
 
 # -- folders and datacenters -----------------------------------------------------------------------
