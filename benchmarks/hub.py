@@ -10,6 +10,7 @@ answer checked. Reported are
     stages             seconds a user: server, chapter (opened and run), verdict; median and worst
     memory_mb          a user: server and kernel, shared pages divided (PSS); median and worst
     common_mb          hub and proxy together
+    reconnected        websockets that were lost and opened again, which nobody notices
     compiled           functions that any user's kernel had to compile; the shared code has them
     proxy              which one
     prepare_s          compiling for the class beforehand, 0 if that was done already
@@ -67,6 +68,7 @@ PROXY_PACKAGE = "configurable-http-proxy@5"
 PATIENCE_S = 1200  # for any one answer; a busy computer is slow, and that is no failure
 CHAPTER = "virtlab/00_start.ipynb"
 ASKED = "00.3"  # the exercise whose answer is checked
+MOST_RECONNECTIONS = 10  # for one message
 OUTPUTS = ("stream", "execute_result", "display_data", "error")
 
 
@@ -209,7 +211,7 @@ class User:
         self.browser = requests.Session()
         self.base = f"{address}/user/{name}"
         self.seconds: dict[str, float] = {}
-        self.failure = ""
+        self.failure, self.reconnected = "", 0
 
     def work(self, cells_end: str, right: str) -> None:
         """Log in, run the chapter, have an answer checked; `failure` says what went wrong."""
@@ -261,23 +263,27 @@ class User:
 
     def run_chapter(self) -> None:
         """Open the chapter and run its cells, as the notebook's page does."""
-        import websocket
-
         chapter = self.ask("GET", f"contents/{CHAPTER}?content=1")["content"]
         wanted = {"path": CHAPTER, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
-        kernel = self.ask("POST", "sessions", json=wanted)["kernel"]["id"]
+        self.kernel = self.ask("POST", "sessions", json=wanted)["kernel"]["id"]
         self.session = uuid.uuid4().hex
+        self.connect()
+        for cell in chapter["cells"]:
+            if cell["cell_type"] == "code" and cell["source"].strip():
+                self.execute(cell["source"])
+
+    def connect(self) -> None:
+        """Open the kernel's websocket; what was missed since the last time comes first."""
+        import websocket
+
         cookies = "; ".join(f"{c.name}={c.value}" for c in self.browser.cookies if self._ours(c))
         address = self.base.replace("http:", "ws:", 1)
         self.socket = websocket.create_connection(
-            f"{address}/api/kernels/{kernel}/channels?session_id={self.session}",
+            f"{address}/api/kernels/{self.kernel}/channels?session_id={self.session}",
             cookie=cookies,
             origin=self.address,
             timeout=PATIENCE_S,
         )
-        for cell in chapter["cells"]:
-            if cell["cell_type"] == "code" and cell["source"].strip():
-                self.execute(cell["source"])
 
     def _ours(self, cookie) -> bool:
         return f"/user/{self.name}/".startswith(cookie.path)
@@ -309,7 +315,7 @@ class User:
         while not (replied and idle):
             if time.monotonic() > end:
                 raise Failed(f"a cell did not end: {code[:60]!r}")
-            told = json.loads(self.socket.recv())
+            told = json.loads(self.receive())
             if told.get("parent_header", {}).get("msg_id") != asked["header"]["msg_id"]:
                 continue
             kind, content = told["header"]["msg_type"], told["content"]
@@ -320,6 +326,19 @@ class User:
             if kind in OUTPUTS:
                 said.append(content.get("text") or content.get("data", {}).get("text/plain", ""))
         return "".join(said)
+
+    def receive(self) -> str:
+        """The next message; a connection that was lost is made again, as JupyterLab does."""
+        import websocket
+
+        for _ in range(MOST_RECONNECTIONS):
+            try:
+                return self.socket.recv()
+            except (websocket.WebSocketConnectionClosedException, ConnectionError):
+                self.reconnected += 1
+                time.sleep(1)
+                self.connect()
+        raise Failed("the websocket is closed again and again")
 
     def check(self, code: str, right: str) -> None:
         """Have an answer checked in the kernel of the chapter."""
@@ -409,6 +428,7 @@ def measure(n_users: int, shared: Path, prepare_s: float) -> dict:
                 },
                 "memory_mb": spread([each[user.name] for user in done]),
                 "common_mb": round(common, 1),
+                "reconnected": sum(user.reconnected for user in users),
                 "compiled": compiled(place / "homes", shared),
                 "proxy": version(proxy),
                 "prepare_s": round(prepare_s, 1),

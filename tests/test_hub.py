@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy" / "hub"
-KEYS = ["users", "failures", "all_working_s", "stages", "memory_mb", "common_mb", "compiled"]
+KEYS = ["users", "failures", "all_working_s", "stages", "memory_mb", "common_mb"]
 
 
 def hub_py(*arguments: str, **settings) -> subprocess.CompletedProcess:

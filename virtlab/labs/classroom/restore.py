@@ -14,6 +14,7 @@ All else that a student has written is kept below, and is not marked.
 """
 
 import copy
+import re
 
 from nbformat import v4
 from nbformat.notebooknode import NotebookNode
@@ -31,6 +32,7 @@ SEVERAL = (
     "There are {n} cells for this answer, and they differ; none was marked, because nobody but you "
     "can say which you mean. Delete the others and hand in again."
 )
+HTML = re.compile(r"<(?=[A-Za-z/!?])")
 MOST_OTHERS = 200
 LONGEST_OTHER = 20_000  # characters
 
@@ -54,12 +56,17 @@ def restored(given: NotebookNode, release: NotebookNode) -> NotebookNode:
     remarks = {}
     for name, cell in answers.items():
         text, remark = _choose(name, cell.source, written[name], others)
-        cell.source = text
+        cell.source = text if cell.cell_type == "code" else harmless(text)
         if remark:
             remarks[name] = remark
     made.metadata[REMARKS] = remarks
     made.cells += _others(others)
     return made
+
+
+def harmless(text: str) -> str:
+    """Markdown in which HTML is text: teachers see it, and no script of a submission may run."""
+    return HTML.sub("&lt;", text)
 
 
 def name_of(cell) -> str | None:
@@ -107,7 +114,7 @@ def _others(cells: list) -> list[NotebookNode]:
     for number, cell in enumerate(cells[:MOST_OTHERS]):
         text = cell.source[:LONGEST_OTHER]
         code = cell.get("cell_type") == "code"
-        one = v4.new_code_cell(text) if code else v4.new_markdown_cell(text)
+        one = v4.new_code_cell(text) if code else v4.new_markdown_cell(harmless(text))
         kept.append(NotebookNode(one, id=f"other-{number}"))
     head = v4.new_markdown_cell(OTHERS, id="others")
     return [head, *kept] if kept else []
