@@ -36,7 +36,7 @@ def test_what_a_candidate_can_run_is_found_by_running_it():
         "KVM '07", "KVM", "Xen HVM", "ESX",
     }  # fmt: skip
     last = {one.name for one in CANDIDATES if choosing.meets(one.where)[len(NEEDS) - 1]}
-    assert last == {"emulated", "hosted", "ESX '01"}
+    assert last == {"QEMU", "hosted", "ESX '01"}
 
 
 def test_a_wall_is_of_system_calls_or_of_exits():

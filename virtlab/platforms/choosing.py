@@ -58,7 +58,7 @@ class Candidate:
 CANDIDATES = (
     Candidate("process", "a process on the host's kernel", "bare"),
     Candidate("box", "a container: Docker, LXC, a zone", BOX),
-    Candidate("emulated", "QEMU by itself", EMULATION),
+    Candidate("QEMU", "emulation, QEMU by itself", EMULATION),
     Candidate("trapped", "full virtualization without translation: z/VM", TRAPPED),
     Candidate("hosted", "VMware Workstation, 2000", TRANSLATED, "hosted"),
     Candidate("ESX '01", "ESX Server, 2001", TRANSLATED),
