@@ -16,6 +16,7 @@ STEPS = (
     ("the hypervisors", "_warm_hypervisors"),
     ("a device in a guest's hands", "_warm_passthrough"),
     ("the data centre", "_warm_data_centre"),
+    ("domains", "_warm_domains"),
 )
 GUEST = "li a0, 2\nmv a1, a0\necall\n"
 
@@ -68,6 +69,22 @@ def _warm_data_centre(state: dict) -> None:
     from virtlab.platforms.vsphere.cluster import simulation
 
     simulation(2, 8).step()
+
+
+def _warm_domains(state: dict) -> None:
+    from virtlab.isa.assembler import assemble
+    from virtlab.platforms.xen import Kernel, Xen
+    from virtlab.platforms.xen.migration import Migration
+
+    loop, base = "loop: addi s0, s0, 1\nj loop\n", 0x8020_0000
+    ported = ".globl paravirt_abi_1\nparavirt_abi_1:\n"
+    kernels = {"pv": Kernel(assemble(ported + loop, base)), "hvm": Kernel(assemble(loop, base))}
+    settings = dict(ram="16M", domain0="pv", domain0_ram="4M", steps_per_tick=1, record=False)
+    here, there = (Xen(kernels=kernels, **settings) for _ in range(2))
+    moved = here.control.create("moved", "hvm", "4M")
+    here.control.unpause(moved)
+    here.run(1)
+    Migration(here, moved, there).run()
 
 
 def warm(progress=None) -> float:
