@@ -109,6 +109,34 @@ def mine(vcpu, exit):
     return Action.HANDLE
 """
 
+FIND = """
+struct process { int number, box, inside; };
+
+int find(const struct process *table, int n, int box, int number)
+{
+    for (int k = 0; k < n; k++) {
+        const struct process *p = &table[k];
+        if (p->number <= 0 || number <= 0)
+            continue;
+        if (box == 0 ? p->number == number : p->box == box && p->inside == number)
+            return k;
+    }
+    return -1;
+}
+"""
+ADDER = """
+total = [0]
+
+
+def answer(address, is_write, value):
+    if not is_write:
+        return total[0]
+    if address == 0x1000_0000:
+        total[0] += value
+    else:
+        total[0] = 0
+"""
+
 RIGHT = {
     "01.5": COUNTING,
     "01.8": COPY,
@@ -120,6 +148,8 @@ RIGHT = {
     "03.9": ASK,
     "03.11": POLICY,
     "04.5": WAITS,
+    "05.10": FIND,
+    "07.8": ADDER,
 }
 
 HANDLE = "def mine(vcpu, exit):\n    return Action.HANDLE\n"
@@ -222,7 +252,41 @@ WRONG = {
         (WAITS.replace("exit.steps", "exit.pc"), "not the guest's steps"),
         (WAITS.replace("HANDLE", "RESUME"), "calls there was no end|did not come"),
     ],
+    "05.10": [
+        (FIND.replace("p->box == box && ", ""), "must not reach"),
+        (FIND.replace("box == 0 ? p->number == number :", ""), "There is such a process|host"),
+        (FIND.replace("p->number <= 0 || number <= 0", "0"), "is free"),
+        (FIND.replace("k++", ""), "loop without an end"),
+        (FIND.replace("return -1", "return *(volatile int *)8"), "was ended with 1"),
+        (FIND.replace("return -1", "exit(0)"), "answer was -99"),
+        (FIND.replace("return k", "return ((struct process *)p)->box = 0, k"), "changed the table"),
+        (FIND.replace("int k", "int"), "The compiler says: .*line 6"),
+        ("int other;", "The compiler says: .*find"),
+        (FIND + "int main(void) { return 0; }", "The compiler says: .*main"),
+        ("char large[1L << 29] = {1};" + FIND, "compiler"),
+        (FIND + "/*", "The compiler says"),
+    ],
+    "07.8": [
+        (ADDER.replace("total = [0]", "total = [5]"), "set it back"),
+        (ADDER.replace("total[0] = 0\n", "pass\n"), "since the last 0"),
+        (ADDER.replace("+= value", "= value"), "since the last 0"),
+        (ADDER.replace("if not is_write:", "if is_write:"), "32 bits|since the last 0"),
+        (ADDER.replace("return total[0]", "return -1"), "32 bits"),
+        (ADDER.replace("return total[0]", "return True"), "32 bits"),
+    ],
 }
+
+# What could make a compiler read a file, in the ways that C knows to write it
+NO_C = [
+    '#include "/etc/hostname"',
+    '%:include "/etc/hostname"',
+    '??=include "/etc/hostname"',
+    'void f(void) { __asm__(".incbin \\"/etc/hostname\\""); }',
+    'void f(void) { asm(".incbin \\"/etc/hostname\\""); }',
+    '_Pragma("GCC dependency \\"/etc/hostname\\"")',
+    "as\\\nm(1);",
+    "int \\u0061sm;",
+]
 
 # What no answer may do, for exercises with Python: (name, body of a function, words of the verdict)
 DEEPER = (
@@ -266,6 +330,27 @@ HOSTILE = [
         "                os['write'](n, b'x' * 65536)\n            except OSError:\n"
         "                pass\n",
         "loop without an end|no answer",
+    ),
+    ("threads", DEEPER + "    os['sys'].modules['_thread'].start_new_thread(print, ())\n", ""),
+    (
+        "foreign memory",
+        DEEPER + "    os['sys'].modules['ctypes'].memset(1, 0, 99)\n",
+        "crashed|failed|only compute",
+    ),
+    (
+        "looks through all objects",
+        "    import collections\n" + DEEPER + "    gc = os['sys'].modules.get('gc')\n"
+        "    known = gc.get_objects() if gc else []\n"
+        "    return [o for o in known if type(o) is dict and {'right', 'draw'} & set(o)][:1]\n",
+        "",
+    ),
+    (
+        "rewrites who asked",
+        DEEPER + "    frame = os['sys']._getframe()\n    while frame:\n"
+        "        frame.f_globals['plain'] = lambda *a: {'member': 'Action.RESUME', 'right': True}\n"
+        "        frame.f_globals['describe'] = lambda error: {'right': True, 'ready': True}\n"
+        "        frame = frame.f_back\n",
+        "",
     ),
     ("prints", "    print('right. \\x1b[32m' * 10**5)\n    return None\n", ""),
 ]

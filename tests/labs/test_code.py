@@ -9,19 +9,34 @@ import pytest
 
 from tests.labs import answers
 from virtlab import labs
+from virtlab.guests import toolchain
 from virtlab.hypervisors import Action
+from virtlab.labs import c_program
 from virtlab.labs.candidate import AnswerError, Candidate, Limits
 from virtlab.labs.chapters import EXERCISES
 from virtlab.labs.exercise import Code
 
 CODE = {id: one for id, one in EXERCISES.items() if isinstance(one.kind, Code)}
-PYTHON = [id for id, one in CODE.items() if one.kind.form != "assembly"]
+PYTHON = [id for id, one in CODE.items() if one.kind.python]
+HEADS = {
+    "03.11": "def choose(ready, weights, ran):",
+    "07.8": "def answer(address, is_write, value):",
+}
 SHORT = Limits(cpu_seconds=0.3, wall_seconds=10)
 
 
 @pytest.fixture(autouse=True)
 def own_progress(tmp_path, monkeypatch):
     monkeypatch.setenv("VIRTLAB_PROGRESS", str(tmp_path / "progress.json"))
+
+
+def needs_compiler(id: str) -> None:
+    """C is judged where there is a compiler."""
+    if CODE[id].kind.form == "C":
+        try:
+            toolchain.command()
+        except toolchain.ToolchainError as missing:
+            pytest.skip(str(missing))
 
 
 def test_there_are_answers_to_all():
@@ -31,6 +46,7 @@ def test_there_are_answers_to_all():
 
 @pytest.mark.parametrize("id", CODE)
 def test_a_right_answer_is_right(id):
+    needs_compiler(id)
     verdict = labs.check(id, answers.RIGHT[id])
     assert verdict.right, verdict
     assert "hidden variants agree" in verdict.words
@@ -38,6 +54,7 @@ def test_a_right_answer_is_right(id):
 
 @pytest.mark.parametrize("id", CODE)
 def test_a_wrong_answer_gets_the_hint_of_its_mistake(id):
+    needs_compiler(id)
     for answer, words in answers.WRONG[id]:
         verdict = labs.check(id, answer)
         if words is None:
@@ -49,6 +66,7 @@ def test_a_wrong_answer_gets_the_hint_of_its_mistake(id):
 
 @pytest.mark.parametrize("id", CODE)
 def test_what_a_learner_begins_with_is_not_yet_right(id):
+    needs_compiler(id)
     assert labs.check(id, CODE[id].kind.start).outcome == "wrong"
 
 
@@ -60,8 +78,7 @@ def test_what_is_no_code_gets_no_verdict(id, answer):
 
 
 def hostile_text(id: str, body: str) -> str:
-    head = "choose(ready, weights, ran)" if id == "03.11" else "mine(vcpu, exit)"
-    return f"def {head}:\n{body}"
+    return f"{HEADS.get(id, 'def mine(vcpu, exit):')}\n{body}"
 
 
 @pytest.mark.parametrize("name, body, words", answers.HOSTILE, ids=[h[0] for h in answers.HOSTILE])
@@ -149,6 +166,26 @@ def test_the_kernel_refuses_what_gets_around_python():
 def can_filter() -> bool:
     with Candidate("def f(): pass") as candidate:
         return candidate.fence == "kernel"
+
+
+def test_where_no_compiler_is_installed_c_gets_no_verdict(monkeypatch):
+    def none():
+        raise toolchain.ToolchainError("There is no C compiler for RISC-V; pip installs one.")
+
+    monkeypatch.setattr(c_program, "command", none)
+    verdict = labs.check("05.10", answers.RIGHT["05.10"] + "\n")
+    assert verdict.outcome == "unreadable" and "no C compiler" in verdict.words
+
+
+@pytest.mark.parametrize("line", answers.NO_C)
+def test_what_could_make_the_compiler_read_a_file_is_not_compiled(line, monkeypatch):
+    def compiled(source):
+        raise AssertionError("the compiler was called")
+
+    monkeypatch.setattr(c_program, "_in_a_process", compiled)
+    verdict = labs.check("05.10", f"{line}\n{answers.RIGHT['05.10']}")
+    assert verdict.outcome == "wrong" or "no C compiler" in verdict.words
+    assert "In line 1 stands" in verdict.words or "no C compiler" in verdict.words
 
 
 def test_two_answers_do_not_see_each_other():

@@ -25,7 +25,7 @@ def own_progress(tmp_path, monkeypatch):
 def test_there_are_enough_of_all_grades():
     assert len(EXERCISES) >= 40
     assert {one.grade for one in EXERCISES.values()} == {1, 2, 3, 4}
-    assert {id[:2] for id in EXERCISES} == {"00", "01", "02", "03", "04"}
+    assert {id[:2] for id in EXERCISES} == {f"{chapter:02}" for chapter in range(9)}
     assert all(id == one.id for id, one in EXERCISES.items())
 
 
@@ -149,6 +149,7 @@ def test_what_is_no_option_gets_no_verdict(id, answer):
         ("1_000", "exits", 1000),
         ("-3", "", -3),
         ("2e3", "cycles", 2000),
+        ("2 GiB", "B", 2 << 30),
     ],
 )
 def test_a_number_may_be_written_in_many_ways(answer, unit, value):
@@ -156,11 +157,16 @@ def test_a_number_may_be_written_in_many_ways(answer, unit, value):
 
 
 @pytest.mark.parametrize(
-    "answer", ["4 KiB", "3 traps", "5 ns", "3 %", "0x", "1,2,3 4", "١٢ exits x"]
+    "answer", ["4 KiB", "3 traps", "5 ns", "3 %", "0x", "1,2,3 4", "١٢ exits x", "١٢"]
 )
 def test_another_unit_is_no_answer(answer):
     with pytest.raises(UnreadableError, match="accepted is a number of exits"):
         quantity(answer, "exits")
+
+
+def test_a_number_too_large_for_its_unit_is_no_answer():
+    with pytest.raises(UnreadableError, match="too large; accepted is a number of B"):
+        quantity("1e300 GiB", "B")
 
 
 def test_the_third_different_wrong_answer_brings_a_worked_step():

@@ -138,13 +138,14 @@ class UnansweredError(ValueError):
 class Code:
     """A program, judged on hidden variants.
 
-    form : "handler", "policy" (Python) or "assembly"
+    form : "handler", "policy" (Python), "assembly" or "C"
     trial : runs an answer on one variant's numbers and returns a hint, or None if all is right;
-        for Python the answer is a `Candidate`, for assembly its text
+        for Python the answer is a `Candidate`, for assembly its text, for C the compiled image
     start : str, what the learner begins with
     wants : str, what kind of answer is wanted
     draw : the numbers of a hidden variant
     empty : names in which the answer collects; each trial begins with them empty
+    rest : of C, what is compiled behind the answer
     """
 
     form: str
@@ -154,6 +155,12 @@ class Code:
     draw: Callable[[random.Random], dict]
     n_trials: int = N_TRIALS
     empty: tuple[str, ...] = ()
+    rest: str = ""
+
+    @property
+    def python(self) -> bool:
+        """Whether the answer is a function in Python; else it is the text of a guest program."""
+        return self.form in ("handler", "policy")
 
     def ask(self, draw: Draw) -> str:
         """What kind of answer is wanted, in words."""

@@ -1,8 +1,9 @@
 """Does this code do what was asked? It is run on hidden variants, and what it did is compared.
 
 Python (a handler, a policy) runs in a child process (candidate.py); the machine and the comparison
-are here. Assembly is a guest: the machine is what confines it, as it confines any guest, and a
-budget of instructions ends a loop without an end.
+are here. Assembly and C are guests: the machine is what confines them, as it confines any guest,
+and a budget of instructions ends a loop without an end. C is compiled once (c_program.py), and what
+a trial puts into the guest's memory tells the variants apart.
 """
 
 from virtlab.hypervisors.exits import ExitReason
@@ -10,6 +11,7 @@ from virtlab.hypervisors.virtual_machine import ModelError
 from virtlab.isa.assembler import assemble
 from virtlab.isa.source import AssemblyError
 from virtlab.labs.answer_text import text_of
+from virtlab.labs.c_program import NoCompilerError, ProgramError, compiled
 from virtlab.labs.candidate import LONGEST_TEXT, AnswerError, Candidate, Limits
 from virtlab.labs.exercise import Code, Exercise, Finding, UnansweredError
 from virtlab.machine import ImageError, Stop
@@ -33,8 +35,8 @@ def judge_code(
     kind = exercise.kind
     if answer is None or (type(answer) is str and not answer.strip()):
         raise UnansweredError(f"There is no answer yet; accepted is {kind.wants}.")
-    if kind.form == "assembly":
-        return _judge_assembly(exercise, answer, because, secret)
+    if not kind.python:
+        return _judge_guest(exercise, answer, because, secret)
     try:
         text, name = text_of(answer, kind.empty)
     except (TypeError, ValueError) as error:
@@ -69,7 +71,7 @@ HINTS = {
 }
 
 
-def _judge_assembly(exercise: Exercise, answer, because: str, secret: str) -> Finding:
+def _judge_guest(exercise: Exercise, answer, because: str, secret: str) -> Finding:
     kind: Code = exercise.kind
     if type(answer) is not str:
         raise UnansweredError(
@@ -77,9 +79,17 @@ def _judge_assembly(exercise: Exercise, answer, because: str, secret: str) -> Fi
         )
     if len(answer) > LONGEST_TEXT:
         return Finding(False, f"The answer is longer than {LONGEST_TEXT:,} characters.")
+    program = answer
+    if kind.form == "C":
+        try:
+            program = compiled(answer, kind.rest)
+        except NoCompilerError as missing:
+            raise UnansweredError(f"C cannot be judged here: {missing}") from None
+        except ProgramError as refused:
+            return Finding(False, str(refused))
     for draw in exercise.trials(secret):
         try:
-            hint = kind.trial(answer, draw)
+            hint = kind.trial(program, draw)
         except AssemblyError as error:
             return Finding(False, f"The assembler says: {error}")
         except (ImageError, ModelError, ValueError) as error:

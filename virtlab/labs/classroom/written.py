@@ -1,6 +1,6 @@
 """What does an answer's cell say? It is read, not run.
 
-A number, an option or a program in assembly is assigned to one name, `answer_02_1 = 172`, and has
+A number, an option or a guest program is assigned to one name, `answer_02_1 = 172`, and has
 to be written out. A function is the text of its cell. The last assignment counts, as it would if
 the cell were run.
 """
@@ -20,7 +20,7 @@ def answer_name(id: str) -> str:
 
 def is_python(kind) -> bool:
     """Whether the answer is a function, and so the whole text of its cell."""
-    return isinstance(kind, Code) and kind.form != "assembly"
+    return isinstance(kind, Code) and kind.python
 
 
 def function_name(start: str) -> str | None:
