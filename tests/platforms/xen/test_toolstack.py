@@ -61,6 +61,23 @@ def test_a_request_goes_to_domain0_to_its_disk_and_back(pair):
     assert steps == sorted(steps)
 
 
+def test_the_ring_of_a_guest_can_be_looked_at(pair):
+    before = pair.ring("b")
+    assert len(before.places) == 32
+    pair.command("rawread 23 23", "b")
+    after = pair.ring("b")
+    new = after.req_prod - before.req_prod
+    assert new >= 3
+    assert after.rsp_prod == after.req_prod
+    assert (after.req_event, after.rsp_event) == (after.req_prod + 1, after.rsp_prod + 1)
+    answers = [abi.BLOCK_RESPONSE.unpack_from(place) for place in after.places[: after.rsp_prod]]
+    assert all(status == abi.STATUS_OK for _, _, status in answers)
+    receiving = pair.ring("a", "vif", "rx-ring-ref")
+    assert receiving.req_prod - receiving.rsp_prod == 64  # pages that wait for packets
+    with pytest.raises(ValueError, match="guest 'a' has no vbd with a tx-ring-ref"):
+        pair.ring("a", "vbd", "tx-ring-ref")
+
+
 def test_two_guests_exchange_packets_through_the_bridge(pair):
     n = 100
     pair.xen.type(2, f"packets receive {n}\n")

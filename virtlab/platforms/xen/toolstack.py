@@ -12,16 +12,25 @@ would. What else is to be done there can be typed as well: `xl list`, `xl top`, 
 Source: Xen, docs/man/xl.1 and xl.cfg.5, for the commands and the words of a configuration.
 """
 
+import struct
+from collections import namedtuple
 from dataclasses import dataclass, field
 
 from virtlab.guests import disk as disk_of
 from virtlab.guests import filesystem
 from virtlab.guests import path as path_of
+from virtlab.platforms.xen import abi, grants
 from virtlab.platforms.xen.hypervisor import Kernel, Xen
 from virtlab.platforms.xen.migration import Migration
+from virtlab.platforms.xen.store import home
 
 BLOCK = filesystem.BLOCK_SIZE
 PROMPT = "$ "
+PLACE_BYTES = {
+    "ring-ref": abi.BLOCK_PLACE_BYTES,
+    "tx-ring-ref": abi.NET_TX_REQUEST.size,
+    "rx-ring-ref": abi.NET_RX_REQUEST.size,
+}
 ANSWER_MS = 20_000.0  # of the machine's time, which a domain may take to answer
 
 
@@ -58,6 +67,10 @@ class Guest:
 def mac(k: int) -> str:
     """The address of guest `k`, counted from 1, at the bridge."""
     return f"02:00:00:00:00:{k:02x}"
+
+
+RingView = namedtuple("RingView", "req_prod req_event rsp_prod rsp_event places")
+RingView.__doc__ = """A ring as both ends see it: its four indices, and its places as bytes."""
 
 
 class System:
@@ -181,6 +194,24 @@ class System:
     def console(self, domain: str | int = 0) -> str:
         """What a domain has printed."""
         return self.xen.console(self.number_of(domain))
+
+    def ring(self, name: str, kind: str = "vbd", reference: str = "ring-ref") -> RingView:
+        """The ring of a guest's device, as the store and the guest's grant table say where it is.
+
+        Parameters
+        ----------
+        kind, reference : "vbd" and "ring-ref", or "vif" and "tx-ring-ref" or "rx-ring-ref"
+        """
+        xen, number = self.xen, self.number[name]
+        found = xen.store.read(0, f"{home(number)}/device/{kind}/0/{reference}")
+        if isinstance(found, int):
+            raise ValueError(f"guest {name!r} has no {kind} with a {reference}.")
+        domain = xen.domains[number]
+        _, _, gfn = grants.entry_at(xen, domain, int(found))
+        page = xen.read(domain, gfn << 12, 4096)
+        n_bytes = PLACE_BYTES[reference]
+        ends = range(abi.FIRST_PLACE, abi.FIRST_PLACE + abi.places(n_bytes) * n_bytes, n_bytes)
+        return RingView(*struct.unpack_from("<4I", page), [page[k : k + n_bytes] for k in ends])
 
     def disk(self, name: str) -> bytes:
         """A guest's disk as it is now: the file in Domain0, or its own."""

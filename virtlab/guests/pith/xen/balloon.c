@@ -1,6 +1,7 @@
 // The balloon: pages that this kernel takes from itself and gives back to the hypervisor, until it
 // has as much memory as memory/target in the store says, in KiB; and gets again when that grows.
-// Source: C. Waldspurger, "Memory Resource Management in VMware ESX Server", OSDI 2002, "Ballooning".
+// Source: C. Waldspurger, "Memory Resource Management in VMware ESX Server", OSDI 2002,
+// "Ballooning".
 #include "xen.h"
 
 #define BATCH 64

@@ -129,8 +129,8 @@ static bool all_answered(void)
     return true;
 }
 
-// Reads or writes n pages, at most XEN_MOST_BLOCKS, that follow one another on the disk. All requests
-// go at once. One process at a time comes here: the caller is in fs_enter().
+// Reads or writes n pages, at most XEN_MOST_BLOCKS, that follow one another on the disk. All
+// requests go at once. One process at a time comes here: the caller is in fs_enter().
 void block_front_transfer(uint64_t sector, void **pages, uint32_t n, bool write)
 {
     for (uint32_t id = 0; id * XEN_MOST_SEGMENTS < n; id++)

@@ -1,5 +1,5 @@
-// The disk: Domain0 has one of its own, as in the paravirtual port; any other domain reads and writes
-// through a back end in Domain0 (block_front.c).
+// The disk: Domain0 has one of its own, as in the paravirtual port; any other domain reads and
+// writes through a back end in Domain0 (block_front.c).
 #include "xen.h"
 
 #define disk_init plain_disk_init

@@ -1,6 +1,7 @@
-// The network's back end: a bridge. What one domain sends is copied here, looked at, and copied into
-// a page that the domain has offered to which it is addressed; or one of every other, if it is for
-// all. Whoever offers no page does not get it, as at a switch. A domain sends in its own name only.
+// The network's back end: a bridge. What one domain sends is copied here, looked at, and copied
+// into a page that the domain has offered to which it is addressed; or one of every other, if it is
+// for all. Whoever offers no page does not get it, as at a switch. A domain sends in its own name
+// only.
 // Source: Xen, xen/include/public/io/netif.h.
 #include "backend.h"
 

@@ -1,6 +1,6 @@
-// The network's front end: two rings, one for packets that go and one for pages that wait for packets.
-// All its pages are granted for good. There is no network above it: a program sends and receives
-// packets as they are, from one 48-bit address to another.
+// The network's front end: two rings, one for packets that go and one for pages that wait for
+// packets. All its pages are granted for good. There is no network above it: a program sends and
+// receives packets as they are, from one 48-bit address to another.
 // Source: Xen, xen/include/public/io/netif.h.
 #include "ring.h"
 
@@ -47,7 +47,8 @@ static void take_responses(void *about)
         traffic.refused += done->status != XEN_STATUS_OK;
     }
     for (struct xen_net_rx_response *got; (got = front_take(&receiving));) {
-        if (got->id >= N_RECEIVING || to_receive[got->id].arrived || got->status > XEN_MOST_PACKET)
+        if (got->id >= N_RECEIVING || to_receive[got->id].arrived ||
+            got->status > XEN_MOST_PACKET)
             panic("a packet of %d bytes in place %u", got->status, got->id);
         to_receive[got->id].arrived = true;
         arrived[n_arrived % N_RECEIVING].id = got->id;
@@ -77,7 +78,8 @@ static void get_pages(void)
         to_receive[i].page = granted_page(&to_receive[i].reference, false);
 }
 
-// Tells the back end where the rings are. What was under way to another one is lost, as packets may.
+// Tells the back end where the rings are. What was under way to another one is lost, as packets
+// may.
 static void announce(void)
 {
     if (sending.ring == 0)

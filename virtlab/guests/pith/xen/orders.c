@@ -1,5 +1,5 @@
-// What Domain0 asks of a domain by writing into its part of the store: to end, or to be suspended, so
-// that it can go on elsewhere.
+// What Domain0 asks of a domain by writing into its part of the store: to end, or to be suspended,
+// so that it can go on elsewhere.
 #include "xen.h"
 
 #define SUSPENDED 2  // why it calls SCHED SHUTDOWN; see virtlab/platforms/xen/migration.py

@@ -1,5 +1,5 @@
-// The system call by which programs of this domain use what only a domain has. The control interface
-// is passed on as it is: whether this domain may use it, the hypervisor decides.
+// The system call by which programs of this domain use what only a domain has. The control
+// interface is passed on as it is: whether this domain may use it, the hypervisor decides.
 #include "fs.h"
 #include "xen.h"
 

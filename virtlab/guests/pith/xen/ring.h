@@ -1,5 +1,5 @@
-// Rings of requests and responses in a page that two domains share. Each end believes of the other's
-// indices only what can be true; it keeps its own to itself.
+// Rings of requests and responses in a page that two domains share. Each end believes of the
+// other's indices only what can be true; it keeps its own to itself.
 // Source: Xen, xen/include/public/io/ring.h.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The first process of a domain: in Domain0 it starts the back ends, and then, in every domain, does
-// what init does.
+// The first process of a domain: in Domain0 it starts the back ends, and then, in every domain,
+// does what init does.
 #define main ordinary_init
 #include "../../user/init.c"
 #undef main

@@ -1,5 +1,5 @@
-// rawread [BLOCKS [AT ONCE]]: reads the disk from its beginning, so many blocks with one notification,
-// and prints their hash and what went through the ring.
+// rawread [BLOCKS [AT ONCE]]: reads the disk from its beginning, so many blocks with one
+// notification, and prints their hash and what went through the ring.
 #include "xen.h"
 
 int main(int argc, char **argv)
