@@ -1,12 +1,14 @@
 """The whole system: Domain0 and its guests are the teaching OS; nothing between them is Python."""
 
+import shutil
+
 import pytest
 
 from tests.platforms.xen.machines import assert_sound
 from tests.platforms.xen.workloads import hash_of, hashes, pattern
-from virtlab.guests import filesystem
-from virtlab.platforms.xen import Guest, System, abi, system
-from virtlab.platforms.xen.toolstack import mac
+from virtlab.guests import build, catalogue, filesystem, toolchain
+from virtlab.platforms.xen import Guest, Kernel, System, abi, system
+from virtlab.platforms.xen.toolstack import domain0_disk, mac
 from virtlab.platforms.xen.watching import watch
 
 
@@ -204,6 +206,18 @@ def test_shutdown_and_destroy_return_everything():
     here.until_prompt("a")
     assert "readme" in here.command("ls", "a")
     assert_sound(xen)
+
+
+@pytest.mark.skipif(not shutil.which(toolchain.GCC_NAME), reason="Debian's cross gcc is missing")
+def test_debians_compiler_builds_kernels_that_serve_each_other():
+    layers = [catalogue.PITH_PARAVIRT, catalogue.PITH_XEN, catalogue.PITH_XEN_PV]
+    image = build.link_kernel(layers, "gcc")
+    those = [Guest("a")]
+    kernels = {"domain0": Kernel(image, domain0_disk(those)), "pith_xen": Kernel(image)}
+    here = System(those, kernels=kernels)
+    here.create("a")
+    here.until_prompt("a")
+    assert hashes(here.command("fill /tmp/f 5 1", "a")) == [hash_of(pattern(1, 5 * 4096))]
 
 
 def test_what_is_not_there_is_answered_with_a_sentence():

@@ -55,6 +55,16 @@ void channel_close(uint32_t port)
     xen_call(XEN_EVENT, XEN_CLOSE, port, 0, 0);
 }
 
+// What gcc calls for __builtin_ctzl() where the hart has no instruction for it: the lowest bit set.
+int __ctzdi2(uint64_t bits)
+{
+    int n = 0;
+
+    while (!(bits >> n & 1))
+        n++;
+    return n;
+}
+
 static uint64_t take_all(volatile uint64_t *word)
 {
     return __atomic_exchange_n(word, 0, __ATOMIC_RELAXED);
