@@ -1,5 +1,7 @@
 """The figure of the last chapter says what the bills of the library say."""
 
+import numpy as np
+
 from virtlab.explore import choosing
 from virtlab.platforms.choosing import CANDIDATES, bills, measured_instructions
 
@@ -11,6 +13,15 @@ def test_the_figure_adds_up_as_the_bills_do():
     for one, row in zip(CANDIDATES, drawing.rows, strict=True):
         assert row[0] == one.name
         assert row[2] == f"{told[one.name] / told['process']:,.2f}"
+
+
+def test_the_kernel_is_the_same_without_the_jit():
+    figure = choosing()
+    scope = figure.evaluate(compute=7, need=1)
+    plain = {name: np.zeros_like(scope[name]) for name in figure.outputs}
+    kernel = getattr(figure.kernel, "py_func", figure.kernel)
+    kernel(*(np.asarray((scope | plain)[name]) for name in figure.parameters))
+    assert all(np.array_equal(plain[name], scope[name]) for name in plain)
 
 
 def test_a_need_rules_candidates_out():

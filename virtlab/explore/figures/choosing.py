@@ -43,10 +43,10 @@ def choosing(
     return Explorable(
         kernel.choosing,
         [
-            Range("compute", "computing", 0, 100, 1, compute, "million instructions"),
+            Range("compute", "computing", 0, 100, 1, compute, "M instr."),
             Range("calls", "system calls", 0, 10_000, 100, calls),
-            Range("processes", "processes made and ended", 0, 50, 1, processes),
-            Range("blocks", "disk blocks read", 0, 500, 5, blocks),
+            Range("processes", "processes", 0, 50, 1, processes),
+            Range("blocks", "disk blocks", 0, 500, 5, blocks),
             Choice("need", "the server needs", {
                 name: k for k, name in enumerate(platforms.NEEDS)
             }, UNMODIFIED),

@@ -39,7 +39,7 @@ def entitlement() -> Explorable:
         [
             Range("production", "shares of production", 1000, 12_000, 500, 4000),
             Range("reserved", "c reserves", 0, 10_000, 500, 0, "MHz"),
-            Range("limited", "a gets at most", 0, 10_000, 500, 0, "MHz (0: no limit)"),
+            Range("limited", "limit of a, 0: none", 0, 10_000, 500, 0, "MHz"),
             Range("wanted", "b asks for", 0, 10_000, 500, 10_000, "MHz"),
         ],
         dict(
@@ -116,9 +116,9 @@ def host_memory() -> Explorable:
         memory_kernel.host_memory,
         [
             Range("n_vms", "virtual machines", 1, most, 1, 12),
-            Range("same", "pages that others have too", 0, 60, 5, 10, "%"),
-            Switch("balloon", "balloon driver in the guests", True),
-            Range("touch", "newly used in a minute", 5, 100, 5, 20, "MB each"),
+            Range("same", "pages in common", 0, 60, 5, 10, "%"),
+            Switch("balloon", "balloon driver in guests", True),
+            Range("touch", "newly used, each", 5, 100, 5, 20, "MB/min"),
         ],
         {
             "host": np.zeros(1, HOST),
@@ -182,7 +182,7 @@ def migration_rounds() -> Explorable:
         rounds_kernel.migration_rounds,
         [
             Range("memory_gb", "memory", 1, 64, 1, 8, "GB"),
-            Range("writes", "writes in a quarter of it", 0, 400, 5, 60, "MB/s"),
+            Range("writes", "writes", 0, 400, 5, 60, "MB/s"),
             Choice("network", "network", {"1 Gbit/s": 119, "10 Gbit/s": 1190}),
             Switch("stun", "slow the guest down if rounds do not shrink"),
         ],
@@ -221,8 +221,8 @@ def failover_slots() -> Explorable:
     return Explorable(
         slots_kernel.failover_slots,
         [
-            Range("cpu", "largest CPU reservation", 500, 6000, 500, 2000, "MHz"),
-            Range("memory", "largest memory reservation", 500, 6000, 500, 2000, "MB"),
+            Range("cpu", "largest CPU", 500, 6000, 500, 2000, "MHz"),
+            Range("memory", "largest memory", 500, 6000, 500, 2000, "MB"),
             Range("n_vms", "virtual machines", 1, 12, 1, 5),
             Range("n_failed", "hosts that fail", 0, 3, 1, 1),
         ],
@@ -268,7 +268,7 @@ def hosted_io() -> Explorable:
         packet_kernel.hosted_io,
         [
             Range("world_switch", "a world switch", 0.0, 20.0, 0.05, 4.45, "us"),
-            Range("vmapp", "an access that the VMApp handles", 0.0, 20.0, 0.05, 7.45, "us"),
+            Range("vmapp", "an access, VMApp", 0.0, 20.0, 0.05, 7.45, "us"),
         ],
         {
             "counts": counts,
