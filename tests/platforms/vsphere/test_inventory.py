@@ -91,6 +91,8 @@ def test_a_virtual_machine_is_powered_on_moved_and_off():
         ("Destroy", "pool", {}, "ResourceInUse"),
         ("ExitMaintenanceMode", "esx0", {}, "InvalidState"),
         ("EnterMaintenanceMode", "esx2", {}, "InvalidState"),
+        ("EnterMaintenanceMode", "esx0", {"homes": {}}, "InvalidArgument"),
+        ("EnterMaintenanceMode", "esx0", {"homes": "esx1"}, "InvalidArgument"),
         ("ReconnectHost", "esx0", {}, "InvalidState"),
         ("CreateAlarm", "dc", {"name": "a", "type": "X", "counter": "c", "yellow": 1, "red": 2},
          "InvalidArgument"),
@@ -122,6 +124,23 @@ def test_maintenance_moves_everything_or_nothing():
     stuck = inventory.submit("EnterMaintenanceMode", made["esx1"])
     assert stuck.fault == "InsufficientResourcesFault"
     assert inventory.snapshot() == before
+
+
+def test_choices_are_in_the_journal_so_that_other_rules_do_not_undo_them(monkeypatch):
+    inventory, made = lab(hosts=3, vms=4)
+    for k in range(4):
+        inventory.submit("PowerOnVM", made[f"vm{k}"])
+    inventory.submit("EnterMaintenanceMode", made["esx0"])
+    homes = {vm.moid: vm.host for vm in inventory.of("VirtualMachine")}
+    assert len(set(homes.values())) == 2
+
+    def always_the_last(inventory, vm):
+        return inventory.of("HostSystem")[-1], "it is the last"
+
+    monkeypatch.setattr(Inventory, "choose", always_the_last)
+    again = Inventory.replay(inventory.journal)
+    assert {vm.moid: vm.host for vm in again.of("VirtualMachine")} == homes
+    assert again.events == inventory.events
 
 
 def test_a_lost_host_stops_its_machines_which_start_elsewhere():

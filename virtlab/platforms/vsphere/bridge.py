@@ -25,6 +25,7 @@ from virtlab.platforms.vsphere.inventory import (
 from virtlab.platforms.vsphere.memory import BALLOON_PERCENT
 from virtlab.platforms.vsphere.state import CLUSTER, HOST, NODE, VM
 
+DRS_NAME, HA_NAME = "vSphere DRS", "vSphere HA"  # in whose names operations are submitted
 # What a running virtual machine keeps when the records are made anew.
 OF_THE_GUEST = (
     *("cpu_demand", "cpu_given", "touched", "resident", "shared", "ballooned"),
@@ -124,7 +125,7 @@ class Bridge:
         """
         events = self.simulation.step(seconds)
         for event in events:
-            user = "vSphere DRS" if event.kind == state.MIGRATED else "vSphere HA"
+            user = DRS_NAME if event.kind == state.MIGRATED else HA_NAME
             for kind, target, arguments in self.operations(event):
                 task = self.inventory.submit(kind, target, float(event.time), user, **arguments)
                 if task.fault:

@@ -234,7 +234,25 @@ class Inventory:
         if kind not in OPERATIONS:
             raise ValueError(f"no operation {kind!r}; accepted are {', '.join(OPERATIONS)}.")
         number = len(self.journal) + 1
+        arguments = self._decided(kind, target, arguments)
         return self.apply(Operation(number, time, kind, target, arguments, user))
+
+    def _decided(self, kind: str, target: str, arguments: dict) -> dict:
+        """The arguments with every choice of a host made, so that the journal has it.
+
+        Applied again by another release, whose rules may differ, the operation has the same end.
+        """
+        one = self.objects.get(target)
+        try:
+            if kind == "PowerOnVM" and not arguments and isinstance(one, VirtualMachine):
+                if one.power != POWERED_ON:
+                    host, why = self.choose(one)
+                    return {"host": host.moid, "because": why}
+            if kind == "EnterMaintenanceMode" and not arguments and isinstance(one, HostSystem):
+                return {"homes": _evacuation(self, one)}
+        except Fault:
+            pass  # applying it will say so
+        return arguments
 
     def apply(self, operation: Operation) -> Task:
         """Keep and apply an operation, which has to be the journal's next."""
@@ -600,21 +618,40 @@ def _destroy(inventory, target):
     return "", f"{type(one).__name__} {one.name} is gone."
 
 
-def _enter_maintenance(inventory, target):
+def _evacuation(inventory, host: HostSystem) -> dict[str, str]:
+    """Where each virtual machine of a host would go, if nothing were left on it; changes nothing.
+
+    Raises
+    ------
+    Fault : one of them would find no host
+    """
+    machines, found = inventory.on_host(host.moid), {}
+    was, host.maintenance = host.maintenance, True
+    try:
+        for vm in machines:
+            found[vm.moid] = inventory.choose(vm)[0].moid
+            inventory.place(vm, found[vm.moid])
+    except Fault as fault:
+        raise Fault(fault.name, f"{host.name} cannot be emptied: {fault}") from None
+    finally:
+        host.maintenance = was
+        for vm in machines:
+            inventory.place(vm, host.moid)
+    return found
+
+
+def _enter_maintenance(inventory, target, homes=None):
     host = inventory.get(target, "HostSystem")
     if host.maintenance:
         raise Fault("InvalidState", f"{host.name} is in maintenance mode already.")
-    homes = {vm.moid: vm.host for vm in inventory.on_host(target)}
+    if homes is None:
+        homes = _evacuation(inventory, host)
+    here = [vm.moid for vm in inventory.on_host(target)]
+    if not isinstance(homes, dict) or list(homes) != here:
+        raise Fault("InvalidArgument", f"homes are those of {host.name}'s virtual machines.")
     host.maintenance = True
-    try:
-        for moid in homes:
-            vm = inventory.objects[moid]
-            inventory.place(vm, inventory.choose(vm)[0].moid)
-    except Fault as fault:
-        host.maintenance = False
-        for moid, home in homes.items():
-            inventory.place(inventory.objects[moid], home)
-        raise Fault(fault.name, f"{host.name} cannot be emptied: {fault}") from None
+    for moid, home in homes.items():
+        inventory.place(inventory.objects[moid], inventory.get(home, "HostSystem").moid)
     return target, f"{host.name} is in maintenance mode; {len(homes)} virtual machines moved."
 
 

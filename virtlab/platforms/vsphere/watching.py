@@ -6,9 +6,11 @@ The journal is replayed into an inventory of its own, so a running vCenter is no
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from virtlab.platforms.vsphere.bridge import DRS_NAME, HA_NAME
 from virtlab.platforms.vsphere.inventory import CONNECTED, Inventory, Operation
 
 CLIENT, DRS, HA, HOST = ASKERS = ("A client", "DRS", "HA", "A host's heartbeat")
+BY_NAME = {DRS_NAME: DRS, HA_NAME: HA}
 REPORTS = ("HostNotResponding", "ReconnectHost")
 
 
@@ -59,11 +61,11 @@ def steps(journal: Iterable[Operation]) -> list[Step]:
 
 
 def _asker(operation: Operation, last: Step | None) -> str:
-    """Who asked; what DRS and HA ask for carries their reason."""
+    """Who asked; what DRS and HA ask for, they ask in their names."""
     if operation.kind in REPORTS:
         return HOST
-    if operation.arguments.get("because"):
-        return DRS if operation.kind == "MigrateVM" else HA
+    if operation.arguments.get("because") and operation.user in BY_NAME:
+        return BY_NAME[operation.user]
     stopped = operation.kind == "PowerOffVM" and last is not None
     if stopped and last.asker == HOST and last.kind in ("HostNotResponding", "PowerOffVM"):
         return HOST
