@@ -159,7 +159,8 @@ def _domains(domains) -> list[str]:
     for k, (number, name, what) in enumerate(domains):
         x = LEFT + k * (width + 8)
         calls, turns = f"domain_lit[{k}][{kernel.OUT}]", f"domain_lit[{k}][{kernel.IN}]"
-        drivers = "control, drivers" if number == 0 else "front ends"
+        drivers = "virtual devices" if what == KINDS["hvm"] else "front ends"
+        drivers = drivers if number else "control, drivers"
         bottom = DOMAIN_Y + DOMAIN_HEIGHT
         parts += [
             box(x, DOMAIN_Y, width, DOMAIN_HEIGHT, "shade"),
