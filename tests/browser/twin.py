@@ -7,6 +7,7 @@ page has built in JavaScript, and does to it what the visitor's keys do.
 import base64
 import importlib
 import math
+import re
 import zlib
 
 import numpy as np
@@ -20,7 +21,6 @@ from virtlab.explore.sketch import Sketch
 from virtlab.explore.template import Repeat
 from virtlab.machine import Machine
 from virtlab.machine.loader import Image, Segment
-from virtlab.machine.state import HART
 
 RUN_STEPS = 5_000_000
 
@@ -63,11 +63,16 @@ def explorable(spec: dict) -> Explorable:
     """The explorable of a description, read back into the declaration it was made from."""
     module, name = spec["kernel"].split(":")
     figure = spec["figure"]
-    records = [name for name, given in spec["inputs"].items() if given.get("dtype") == "record"]
+    types = re.findall(r"[^, \[]+(?:\[[^]]*\])?", spec["types"])
+    records = {
+        name: type_.partition("[")[0]
+        for name, type_ in zip(spec["parameters"], types, strict=True)
+        if spec["inputs"].get(name, {}).get("dtype") == "record"
+    }
     return Explorable(
         getattr(importlib.import_module(module), name),
         controls=[_control(control) for control in spec["controls"]],
-        inputs={name: _input(given) for name, given in spec["inputs"].items()},
+        inputs={name: _input(given, records.get(name)) for name, given in spec["inputs"].items()},
         outputs={name: (given["dtype"], given["shape"]) for name, given in spec["outputs"].items()},
         title=_text(spec["title"]),
         text=_text(spec["text"]),
@@ -77,7 +82,7 @@ def explorable(spec: dict) -> Explorable:
             name: {int(value): text for value, text in texts.items()}
             for name, texts in spec["labels"].items()
         },
-        records=dict.fromkeys(records, "virtlab.machine.state:HART"),
+        records=records,
     )
 
 
@@ -96,10 +101,16 @@ def _control(spec: dict) -> Range | Choice | Switch:
     return Choice(**given | {"value": _number(spec["value"], whole)})
 
 
-def _input(spec: dict):
+def _found(path: str):
+    """What stands at "package.module:NAME"."""
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _input(spec: dict, record: str | None):
     if "value" in spec:
         return _number(spec["value"], spec["whole"])
-    dtype = HART if spec["dtype"] == "record" else np.dtype(spec["dtype"])
+    dtype = np.dtype(spec["dtype"]) if record is None else _found(record)
     n_bytes = math.prod(spec["shape"]) * dtype.itemsize
     data = bytearray(n_bytes)
     for offset, packed in spec["chunks"]:

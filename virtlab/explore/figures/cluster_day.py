@@ -110,7 +110,8 @@ def _text(vms: int) -> str:
         f"DRS makes {{{moves}:,}} migrations, in which they stand still for {{{still}:,}} s "
         "together. The hosts' loads deviate by {imbalance[0]:.3f} after the first hour and by "
         "{imbalance[23]:.3f} after the last. "
-        f"{{failing?No host fails.|The failure stops {{{stops}}} virtual machines; HA restarts "
+        f"HA is {{ha?off|on}}. {{failing?No host fails, at {{hour}}:00 or later.|"
+        f"The failure stops {{{stops}}} virtual machines; HA restarts "
         f"{{{again}}}, and {{{refused}}} are reported as not restarted. {{{waits}}} still wait at "
         "the day's end.}"
     )

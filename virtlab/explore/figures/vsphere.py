@@ -137,8 +137,10 @@ def host_memory() -> Explorable:
         },
         title=f"{{n_vms}} virtual machines of {vm} GB on a host of {host} GB",
         text=(
-            "With their overheads they may ask for {missing?no more than there is|{missing:,} MB "
-            "more than there is}. States of the host's memory: ",
+            "Each newly uses {touch} MB a minute, {same} % of it as others do, and has "
+            "{balloon?no balloon driver|a balloon driver}. With their overheads they may ask for "
+            "{missing?no more than there is|{missing:,} MB more than there is}. States of the "
+            "host's memory: ",
             states,
             f"at the end {{mb[{n - 1}][5]:,}} MB are free. Of what the guests have used, "
             f"{{mb[{n - 1}][6]:,}} MB, then {{mb[{n - 1}][1]:,}} are given back by sharing, "
