@@ -151,7 +151,15 @@ def chapter(browser, server):
         address = re.sub(r"[^/]+\.ipynb", f"{name}.ipynb", server)
         return open_and_run(browser, address + "&reset")  # with no layout of an earlier visit
 
-    return page
+    def in_front(name: str):
+        tab = page(name)
+        tab.bring_to_front()
+        tab.evaluate(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        return tab
+
+    return in_front
 
 
 def test_the_address_lab_py_prints_leads_to_the_first_chapter(browser, server):
@@ -206,8 +214,7 @@ def move(tab, figure, control) -> None:
     list_keys = ("ArrowDown", "ArrowUp", "End", "Home")
     before = figure.evaluate(FIGURE)
     for key in ("Space",) if is_switch else list_keys if is_list else slider_keys:
-        control.focus()
-        assert control.evaluate("e => e === document.activeElement"), "it does not take the focus"
+        give_focus(control)
         stood = control.evaluate(STANDS)
         tab.keyboard.press(key)
         if control.evaluate(STANDS) == stood:  # at its end
@@ -220,18 +227,29 @@ def move(tab, figure, control) -> None:
     pytest.fail(f"{control.evaluate('e => e.outerHTML')[:200]} changes nothing: {before[:200]}")
 
 
+def give_focus(control) -> None:
+    """Focus it until it stays there: a notebook gives its active cell the focus when it settles."""
+
+    def stays() -> bool:
+        control.focus()
+        time.sleep(0.2)
+        return control.evaluate("e => e === document.activeElement")
+
+    wait_until(stays, seconds=10, seen=lambda: "it does not take the focus")
+
+
 @chapters
 def test_a_prediction_keeps_the_guess_and_shows_the_result(chapter, name):
     tab = chapter(name)
     record = tab.get_by_role("button", name="Record my guess")
     for asked in tab.locator(".jp-OutputArea-output", has=record).all():
         entry = asked.locator("input").first
-        entry.focus()
+        give_focus(entry)
         if entry.get_attribute("type") == "radio":
             tab.keyboard.press("Space")
         else:
             tab.keyboard.type("7")
-        asked.get_by_role("button", name="Record my guess").focus()
+        give_focus(asked.get_by_role("button", name="Record my guess"))
         tab.keyboard.press("Enter")
         answer = asked.get_by_role("status").get_by_role("table", name="guess and result")
         answer.wait_for()
@@ -258,12 +276,10 @@ def test_machines_are_driven_by_keyboard(chapter, name):
 
         def press(name: str, times: int = 1, player=player, place=place) -> None:
             button = player.get_by_role("button", name=name, exact=True)
-            for turn in range(times):
+            give_focus(button)
+            for _ in range(times):
                 seen = place.inner_text()
-                if turn == 0:  # the notebook may take the focus back while it settles
-                    button.press("Enter")
-                else:
-                    tab.keyboard.press("Enter")
+                tab.keyboard.press("Enter")
                 wait_until(lambda seen=seen: place.inner_text() != seen, seen=situation)
 
         press("Restart")
@@ -288,9 +304,11 @@ def test_the_teaching_os_answers_what_is_typed(chapter):
         console = player.locator(".vl-console")
         if "pith" not in console.inner_text():
             continue
-        player.get_by_role("button", name="Restart", exact=True).press("Enter")
+        give_focus(player.get_by_role("button", name="Restart", exact=True))
+        tab.keyboard.press("Enter")
         wait_until(lambda console=console: not console.inner_text())
-        player.get_by_role("button", name="Run", exact=True).press("Enter")
+        give_focus(player.get_by_role("button", name="Run", exact=True))
+        tab.keyboard.press("Enter")
         wait_until(lambda console=console: console.text_content().endswith("$ "))
         seen = console.text_content()
         player.get_by_label("Type to the guest", exact=True).focus()
