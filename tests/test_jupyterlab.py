@@ -6,7 +6,6 @@ by keyboard.
 The chapters are copied first: what a browser does must not change those of the repository.
 """
 
-import functools
 import importlib.util
 import os
 import re
@@ -37,7 +36,10 @@ FIGURE = """figure => [...figure.querySelectorAll(
 
 pytestmark = pytest.mark.browser
 chapters = pytest.mark.parametrize(
-    "name", [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    "chapter",
+    [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
+    indirect=True,
+    scope="module",
 )
 
 
@@ -143,23 +145,13 @@ def cells(tab) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def chapter(browser, server):
-    """A function from a chapter's name to a page with all its cells run; run once for all tests."""
-
-    @functools.cache
-    def page(name: str):
-        address = re.sub(r"[^/]+\.ipynb", f"{name}.ipynb", server)
-        return open_and_run(browser, address + "&reset")  # with no layout of an earlier visit
-
-    def in_front(name: str):
-        tab = page(name)
-        tab.bring_to_front()
-        tab.evaluate(
-            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )
-        return tab
-
-    return in_front
+def chapter(browser, server, request):
+    """A page with all the cells of a chapter run, for that chapter's tests one after another."""
+    address = re.sub(r"[^/]+\.ipynb", f"{request.param}.ipynb", server)
+    tab = open_and_run(browser, address + "&reset")  # with no layout of an earlier visit
+    tab.name = request.param
+    yield tab
+    tab.close()
 
 
 def test_the_address_lab_py_prints_leads_to_the_first_chapter(browser, server):
@@ -171,11 +163,12 @@ def test_the_address_lab_py_prints_leads_to_the_first_chapter(browser, server):
     assert (
         tab.evaluate("window.jupyterapp.shell.currentWidget.context.path") == f"my_chapters/{first}"
     )
+    tab.close()
 
 
 @chapters
-def test_every_cell_of_a_chapter_runs_without_an_error(chapter, name):
-    tab = chapter(name)
+def test_every_cell_of_a_chapter_runs_without_an_error(chapter):
+    tab = chapter
     ran = cells(tab)
     assert all(cell["execution_count"] for cell in ran)
     for cell in ran:
@@ -189,8 +182,8 @@ def test_every_cell_of_a_chapter_runs_without_an_error(chapter, name):
 
 
 @chapters
-def test_every_control_moves_its_figure(chapter, name):
-    tab = chapter(name)
+def test_every_control_moves_its_figure(chapter):
+    tab, name = chapter, chapter.name
     n_controls = 0
     for figure in tab.locator(".jp-OutputArea-output", has=tab.locator(CONTROL)).all():
         waiting = figure.locator(CONTROL).all()
@@ -239,8 +232,8 @@ def give_focus(control) -> None:
 
 
 @chapters
-def test_a_prediction_keeps_the_guess_and_shows_the_result(chapter, name):
-    tab = chapter(name)
+def test_a_prediction_keeps_the_guess_and_shows_the_result(chapter):
+    tab, name = chapter, chapter.name
     record = tab.get_by_role("button", name="Record my guess")
     for asked in tab.locator(".jp-OutputArea-output", has=record).all():
         entry = asked.locator("input").first
@@ -257,9 +250,9 @@ def test_a_prediction_keeps_the_guess_and_shows_the_result(chapter, name):
 
 
 @chapters
-def test_machines_are_driven_by_keyboard(chapter, name):
+def test_machines_are_driven_by_keyboard(chapter):
     """Forward and back again ends in the same registers; a typed line is answered."""
-    tab = chapter(name)
+    tab, name = chapter, chapter.name
     players = tab.get_by_role("group", name="machine", exact=True)
     for player in players.all():
         player.scroll_into_view_if_needed()
@@ -297,8 +290,9 @@ def test_machines_are_driven_by_keyboard(chapter, name):
     assert not tab.errors, tab.errors
 
 
+@pytest.mark.parametrize("chapter", ["01_machine"], indirect=True)
 def test_the_teaching_os_answers_what_is_typed(chapter):
-    tab = chapter("01_machine")
+    tab = chapter
     booted = 0
     for player in tab.get_by_role("group", name="machine", exact=True).all():
         console = player.locator(".vl-console")

@@ -296,7 +296,11 @@ DEEPER = (
 HOSTILE = [
     ("loop", "    while True:\n        pass\n", "loop without an end"),
     ("big list", "    return [0] * 10**10\n", "memory"),
-    ("growing", "    kept = []\n    while True:\n        kept.append('x' * 10**6)\n", "memory"),
+    (
+        "growing",
+        "    kept = []\n    while True:\n        kept.append('x' * 10**6)\n",
+        "memory|loop without an end",  # whichever limit a slow machine reaches first
+    ),
     ("reads", "    return open('/etc/hostname').read()\n", "only compute"),
     ("writes", "    open('kept', 'w').write('x')\n", "only compute"),
     (
