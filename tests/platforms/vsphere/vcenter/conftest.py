@@ -57,7 +57,8 @@ def served():
 @pytest.fixture
 def stock(served):
     """pyvmomi, as PyPI has it, logged in to the server with its certificate checked."""
-    connect = pytest.importorskip("pyVim.connect")
+    from pyVim import connect
+
     server, _ = served
     checked = ssl.create_default_context(cadata=server.certificate)
     instance = connect.SmartConnect(

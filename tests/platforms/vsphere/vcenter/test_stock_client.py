@@ -3,12 +3,10 @@
 import threading
 
 import pytest
+from pyVim import task
+from pyVmomi import vim, vmodl
 
-vim = pytest.importorskip("pyVmomi").vim
-vmodl = pytest.importorskip("pyVmomi").vmodl
-task = pytest.importorskip("pyVim.task")
-
-from virtlab.platforms.vsphere.vcenter.soap.managed import PROPERTIES, names_of  # noqa: E402
+from virtlab.platforms.vsphere.vcenter.soap.managed import PROPERTIES, names_of
 
 Collector = vmodl.query.PropertyCollector
 
