@@ -13,8 +13,8 @@ from numba.core import ir
 from virtlab.wasm.entry import ENTRY
 
 HOST_ADDRESS = "numba.dynamic.globals."  # a variable with the address of an object of this process
-PICKLED = ".const.pickledata."
-HASH = ".sha1"  # beside each, and as random to a reader of pickles as any hash
+# Beside each stands its hash, named like it and ".sha1", and LLVM numbers names that meet.
+PICKLED = re.compile(r"\.const\.pickledata\.[^.]+(\.\d+)?")
 EXCEPTION = ".const.picklebuf."  # what code refers to; it refers to the pickled bytes
 WRAPPERS = ("_ZN7cpython", "cfunc.")  # what Python calls; no export does
 SYMBOL = re.compile(r'@(?:"([^"]+)"|([\w.$]+))')
@@ -52,10 +52,10 @@ class Origins:
             self.addresses[number[1]] = name
         elif name.startswith(EXCEPTION):
             self.users[_name(list(SYMBOL.finditer(line))[1])] = self.users[name]
-        elif name.startswith(PICKLED) and not name.endswith(HASH):
+        elif PICKLED.fullmatch(name):
             try:
                 kind, arguments, place = pickle.loads(_bytes(line))
-            except (pickle.UnpicklingError, TypeError, ValueError, EOFError):
+            except Exception:  # pickle's documentation names no end of them
                 return  # something else than an exception
             if isinstance(kind, type) and issubclass(kind, BaseException):
                 own = place and not place[1].startswith(NUMBA)
