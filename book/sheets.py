@@ -24,7 +24,7 @@ class Unit:
     """Ninety minutes.
 
     title : str
-    page : path of the chapter or page in the repository
+    page : path of the chapter in the repository
     sections : headings in it
     ask : the question to put before anything is run
     exercises : numbers of exercises, to begin in class and to hand in
@@ -34,7 +34,7 @@ class Unit:
     page: str
     sections: str
     ask: str
-    exercises: tuple[str, ...] = ()
+    exercises: tuple[str, ...]
 
 
 UNITS = (
@@ -76,16 +76,9 @@ UNITS = (
     Unit(
         "A kernel that asks",
         "notebooks/03_paravirtualization.ipynb",
-        "up to Devices without registers",
+        "the whole chapter",
         "How many lines of a kernel have to change?",
-        ("03.3", "03.5", "03.9"),
-    ),
-    Unit(
-        "Sharing a processor",
-        "notebooks/03_paravirtualization.ipynb",
-        "Count, then price, to Model against paper",
-        "Two guests of equal weight: who gets how much?",
-        ("03.10", "03.11", "03.12"),
+        ("03.3", "03.5", "03.9", "03.10"),
     ),
     Unit(
         "A mode for guests",
@@ -106,35 +99,47 @@ UNITS = (
         "notebooks/05_os_level.ipynb",
         "the whole chapter",
         "What does a box have that a process has not?",
+        ("05.1", "05.8", "05.10"),
+    ),
+    Unit(
+        "Case study Xen: a guest that serves the others",
+        "notebooks/06_xen.ipynb",
+        "the whole chapter",
+        "Two guests of equal weight: who gets how much?",
+        ("03.11", "06.10", "06.11", "06.12"),
     ),
     Unit(
         "Case study KVM: the run loop",
         "notebooks/07_kvm.ipynb",
         "up to Memory slots and the dirty log",
         "How much of a hypervisor is left, when the hardware does the rest?",
+        ("07.1", "07.8"),
     ),
     Unit(
         "Case study KVM: devices and price",
         "notebooks/07_kvm.ipynb",
         "Three modes to Model against paper",
         "How often does a packet cross a boundary?",
+        ("07.2", "07.3"),
     ),
     Unit(
         "A data centre",
         "notebooks/08_vsphere.ipynb",
         "the whole chapter",
         "What does a machine miss while it moves?",
+        ("08.10", "08.12", "08.13"),
     ),
     Unit(
-        "Is any of this true?",
-        "book/model_against_paper.md",
-        "the whole page; the students' own measurements",
+        "Which one, and is any of this true?",
+        "notebooks/09_which_one.ipynb",
+        "the whole chapter; then the page Model against paper",
         "Which of the model's numbers would you not believe, and why?",
+        ("09.4", "09.6", "09.11"),
     ),
 )
 PLANS = {  # sessions: how many units each takes
     14: (1,) * 14,
-    8: (2, 1, 2, 2, 2, 1, 2, 2),
+    8: (2, 1, 2, 1, 2, 2, 2, 2),
     4: (2, 3, 4, 5),
 }
 CODE = re.compile(r"`([^`]+)`")
@@ -164,9 +169,8 @@ def plan(n_sessions: int) -> list[tuple[Unit, ...]]:
 
 
 def chapter(unit: Unit) -> str:
-    """The number of the unit's chapter, or the page's name."""
-    name = Path(unit.page).stem
-    return name[:2] if name[:2].isdecimal() else name.replace("_", " ")
+    """The number of the unit's chapter."""
+    return Path(unit.page).stem[:2]
 
 
 def table(n_sessions: int) -> str:
@@ -176,7 +180,7 @@ def table(n_sessions: int) -> str:
         titles = "; ".join(unit.title for unit in units)
         chapters = ", ".join(dict.fromkeys(map(chapter, units)))
         exercises = ", ".join(id for unit in units for id in unit.exercises)
-        rows.append(f"| {number} | {titles} | {chapters} | {exercises or 'of the chapter'} |")
+        rows.append(f"| {number} | {titles} | {chapters} | {exercises} |")
     return "\n".join(rows)
 
 
@@ -199,8 +203,6 @@ def sheet(n_sessions: int, number: int, units: tuple[Unit, ...]) -> str:
                 f"<article><p><strong>{html.escape(question.title)}</strong></p>\n"
                 f"{paragraphs(question.text)}{listing}{room(2)}</article>"
             )
-        if not unit.exercises:
-            parts.append(f"<p>An exercise at the end of the chapter, number:</p>\n{room(4)}")
     title = f"virtlab, session {number} of {n_sessions}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'

@@ -83,6 +83,7 @@ def test_every_unit_is_taught_once_in_each_schedule(n):
     assert taught == [unit.title for unit in sheets.UNITS]
     for unit in sheets.UNITS:
         assert (ROOT / unit.page).is_file()
+    assert {sheets.chapter(unit) for unit in sheets.UNITS} == {f"{k:02}" for k in range(10)}
 
 
 def test_the_guide_has_the_schedules_of_the_sheets():

@@ -137,6 +137,16 @@ def answer(address, is_write, value):
         total[0] = 0
 """
 
+RULE = """
+def advise(bill, meets, trusted):
+    fit = [
+        name
+        for name in bill
+        if meets[name] and (trusted or name not in ("process", "box"))
+    ]
+    return min(fit, key=bill.get) if fit else None
+"""
+
 RIGHT = {
     "01.5": COUNTING,
     "01.8": COPY,
@@ -150,6 +160,7 @@ RIGHT = {
     "04.5": WAITS,
     "05.10": FIND,
     "07.8": ADDER,
+    "09.4": RULE,
 }
 
 HANDLE = "def mine(vcpu, exit):\n    return Action.HANDLE\n"
@@ -273,6 +284,19 @@ WRONG = {
         (ADDER.replace("if not is_write:", "if is_write:"), "32 bits|since the last 0"),
         (ADDER.replace("return total[0]", "return -1"), "32 bits"),
         (ADDER.replace("return total[0]", "return True"), "32 bits"),
+    ],
+    "09.4": [
+        (RULE.replace("meets[name] and ", ""), "does not meet"),
+        (RULE.replace("trusted or ", ""), "Is there none|costs less"),
+        (RULE.replace('(trusted or name not in ("process", "box"))', "True"), "shares its kernel"),
+        (RULE.replace('not in ("process", "box")', "!= 'box'"), "shares its kernel"),
+        (RULE.replace("min(", "max("), "costs less"),
+        (RULE.replace("min(fit, key=bill.get)", "fit[0]"), "costs less"),
+        (RULE.replace("else None", "else next(iter(bill))"), "None of them"),
+        (RULE.replace(" if fit else None", ""), "ValueError"),
+        (RULE.replace("bill.get) if", "bill.get).lower() if"), "Accepted are the names"),
+        ("def advise(bill, meets, trusted):\n    return 0\n", "Accepted are the names"),
+        ("def advise(bill, meets, trusted):\n    return bill\n", "Accepted are the names"),
     ],
 }
 

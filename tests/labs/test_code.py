@@ -21,6 +21,7 @@ PYTHON = [id for id, one in CODE.items() if one.kind.python]
 HEADS = {
     "03.11": "def choose(ready, weights, ran):",
     "07.8": "def answer(address, is_write, value):",
+    "09.4": "def advise(bill, meets, trusted):",
 }
 SHORT = Limits(cpu_seconds=0.3, wall_seconds=10)
 

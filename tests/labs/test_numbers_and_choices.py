@@ -25,7 +25,7 @@ def own_progress(tmp_path, monkeypatch):
 def test_there_are_enough_of_all_grades():
     assert len(EXERCISES) >= 40
     assert {one.grade for one in EXERCISES.values()} == {1, 2, 3, 4}
-    assert {id[:2] for id in EXERCISES} == {f"{chapter:02}" for chapter in range(9)}
+    assert {id[:2] for id in EXERCISES} == {f"{chapter:02}" for chapter in range(10)}
     assert all(id == one.id for id, one in EXERCISES.items())
 
 

@@ -10,10 +10,11 @@ from virtlab.labs.chapters import (
     chapter_06,
     chapter_07,
     chapter_08,
+    chapter_09,
 )
 
 CHAPTERS = (
     *(chapter_00, chapter_01, chapter_02, chapter_03, chapter_04),
-    *(chapter_05, chapter_06, chapter_07, chapter_08),
+    *(chapter_05, chapter_06, chapter_07, chapter_08, chapter_09),
 )
 EXERCISES = {one.id: one for chapter in CHAPTERS for one in chapter.EXERCISES}
