@@ -55,8 +55,10 @@ class Number:
 
     def ask(self, draw: Draw) -> str:
         """What kind of answer is wanted, in words."""
-        unit = f"a number of {self.unit}" if self.unit else "a number"
-        return unit + (f", within {self.tolerance:.0%}" if self.tolerance else "")
+        number = f"a number of {self.unit}" if self.unit else "a number"
+        if self.unit == "%":
+            number = "a percentage"
+        return number + (f", within {self.tolerance:.0%}" if self.tolerance else "")
 
     def judge(self, answer, draw: Draw, because: str) -> Finding:
         given = quantity(answer, self.unit)
