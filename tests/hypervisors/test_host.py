@@ -1,5 +1,8 @@
 """Several virtual machines on one hart: each as if alone, none sees another."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ from virtlab.hypervisors import (
     Paravirt,
     TrapAndEmulate,
 )
-from virtlab.hypervisors.host import Turn
+from virtlab.hypervisors.host import UNSEEN, Turn
 from virtlab.isa import encoding as e
 from virtlab.isa.assembler import assemble
 from virtlab.machine import Machine
@@ -295,3 +298,21 @@ def test_a_guest_ends_the_same_with_the_least_pool_that_its_hypervisor_accepts()
             vm.run(40_000_000)
         assert vms[0].steps == vms[1].steps and vms[0].exit_code == 0
         assert np.array_equal(outcome(vms[0]).ram, outcome(vms[1]).ram)
+
+
+def test_hosts_that_nobody_uses_give_their_memory_back():
+    """As when a reader runs a cell again and again; Python's own search is put off meanwhile."""
+    gc.disable()
+    try:
+        hosts = [made_with_a_guest() for _ in range(2 * (UNSEEN >> 26) + 2)]
+        gone = [host() is None for host in hosts]
+    finally:
+        gc.enable()
+    assert gone == sorted(gone, reverse=True) and sum(gone) > UNSEEN >> 26
+
+
+def made_with_a_guest():
+    """A host and its virtual machine, which hold each other and are held by nobody else."""
+    host = Host(ram="64M")
+    TrapAndEmulate(ram="1M", host=host).load(COUNT)
+    return weakref.ref(host)

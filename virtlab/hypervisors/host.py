@@ -17,6 +17,7 @@ Sources: Privileged ISA 20240411, "Supervisor Address Translation and Protection
 and "Hypervisor Guest Address Translation and Protection (hgatp) Register" for ASID and VMID.
 """
 
+import gc
 from collections import namedtuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from virtlab.hypervisors.shadow import N_CONTEXTS
 from virtlab.hypervisors.virtual_machine import ROW_SPAN, VirtualMachine, reset_host_hart
 from virtlab.machine import arguments, boot, views
 from virtlab.machine.machine import CODE_ROWS
-from virtlab.machine.state import RAM_BASE, ROW, new_memory
+from virtlab.machine.state import RAM_BASE, ROW, Memory, new_memory
 from virtlab.machine.stops import Stop
 from virtlab.machine.tlb import EMPTY
 
@@ -45,7 +46,25 @@ Turn.__doc__ = """One turn: VM `number` went from its step `first` to its step `
 TAGS = ("itlb_tag", "dtlb_read", "dtlb_write", "dtlb_guarded")
 QUANTUM = 100_000
 MOST_TURNS = 100_000  # are remembered
+UNSEEN = 512 << 20  # bytes of host memory made until those out of use are looked for
 GOES_ON = ("budget",)  # reasons after which a VM gets another turn in the same run
+
+
+_made = 0  # bytes of host memory since then
+
+
+def host_memory(n_bytes: int) -> Memory:
+    """Memory of a host, after that of hosts that nobody uses any more has been given back.
+
+    A host and its virtual machines hold each other. Python looks for such circles when there are
+    many new objects, and these are few and large: cells run again would fill a reader's memory.
+    """
+    global _made
+    _made += n_bytes
+    if _made > UNSEEN:
+        _made = n_bytes
+        gc.collect()
+    return new_memory(n_bytes, CODE_ROWS, np.zeros(0, np.uint8))
 
 
 class Host:
@@ -70,7 +89,7 @@ class Host:
 
     def __init__(self, ram="64M"):
         n_bytes = boot.parse_ram(ram)
-        self._mem = new_memory(n_bytes, CODE_ROWS, np.zeros(0, np.uint8))
+        self._mem = host_memory(n_bytes)
         self._harts = boot.new_hart()
         reset_host_hart(self._harts[0], n_bytes)
         self._vms: list[VirtualMachine] = []

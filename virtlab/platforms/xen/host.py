@@ -13,13 +13,13 @@ a domain, up to 8 MiB, are not counted as memory of the machine.
 
 import numpy as np
 
-from virtlab.hypervisors.host import TAGS, Place
+from virtlab.hypervisors.host import TAGS, Place, host_memory
 from virtlab.hypervisors.shadow import N_CONTEXTS
 from virtlab.hypervisors.virtual_machine import ROW_SPAN, reset_host_hart
 from virtlab.machine import boot
 from virtlab.machine.machine import CODE_ROWS
 from virtlab.machine.ram import forget_all_code
-from virtlab.machine.state import PAGE_CODE, PAGE_DIRTY, ROW, new_memory
+from virtlab.machine.state import PAGE_CODE, PAGE_DIRTY, ROW
 from virtlab.machine.tlb import EMPTY
 
 MOST_PLACES = 255  # of which each has 64 of the 65,536 ASIDs
@@ -41,7 +41,7 @@ class HostMemory:
     """
 
     def __init__(self, n_bytes: int):
-        self.mem = new_memory(n_bytes, CODE_ROWS, np.zeros(0, np.uint8))
+        self.mem = host_memory(n_bytes)
         self.harts = boot.new_hart()
         reset_host_hart(self.harts[0], n_bytes)
         self.places: dict[object, Place] = {}
