@@ -29,6 +29,7 @@ from virtlab.machine.machine import CODE_ROWS
 from virtlab.machine.state import RAM_BASE, ROW, Memory, new_memory
 from virtlab.machine.stops import Stop
 from virtlab.machine.tlb import EMPTY
+from virtlab.machine.zeroed import zeroed
 
 Place = namedtuple("Place", "base n_bytes number asid mem harts")
 Place.__doc__ = """Where a virtual machine lives on its host.
@@ -137,7 +138,7 @@ class Host:
         mem.pages[place.base >> 12 : (place.base + place.n_bytes) >> 12] = 0
         for tags in TAGS:
             self._harts[tags][:] = EMPTY
-        code = np.zeros((CODE_ROWS + 1) * ROW, np.int64)
+        code = zeroed((CODE_ROWS + 1) * ROW, np.int64)
         return place._replace(mem=mem._replace(code=code))
 
     def place_of(self, vm: VirtualMachine) -> range:

@@ -15,6 +15,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from virtlab.machine.zeroed import zeroed
+
 RAM_BASE = 0x8000_0000
 
 N_TLB = 256  # entries of each TLB, direct-mapped by virtual page number
@@ -191,14 +193,14 @@ log : (N_EVENTS, EVENT_COLUMNS) int64, a ring
 
 def new_memory(ram_bytes: int, n_rows: int, disk: np.ndarray) -> Memory:
     """Zeroed RAM of `ram_bytes` (a multiple of 4096), `n_rows` (a power of two) code rows."""
-    u8 = np.zeros(ram_bytes, np.uint8)
+    u8 = zeroed(ram_bytes)
     return Memory(
         u8=u8,
         u16=u8.view(np.uint16),
         u32=u8.view(np.uint32),
         u64=u8.view(np.int64),
         pages=np.zeros(ram_bytes >> 12, np.uint8),
-        code=np.zeros((n_rows + 1) * ROW, np.int64),
+        code=zeroed((n_rows + 1) * ROW, np.int64),
         disk=disk,
         blocks=np.zeros((len(disk) + 4095) >> 12, np.uint8),
         log=np.zeros((N_EVENTS, EVENT_COLUMNS), np.int64),

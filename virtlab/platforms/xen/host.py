@@ -21,6 +21,7 @@ from virtlab.machine.machine import CODE_ROWS
 from virtlab.machine.ram import forget_all_code
 from virtlab.machine.state import PAGE_CODE, PAGE_DIRTY, ROW
 from virtlab.machine.tlb import EMPTY
+from virtlab.machine.zeroed import zeroed
 
 MOST_PLACES = 255  # of which each has 64 of the 65,536 ASIDs
 
@@ -90,7 +91,7 @@ class HostMemory:
         pages = mem.pages[place.base >> 12 : (place.base + place.n_bytes) >> 12]
         pages[:] = PAGE_DIRTY
         self.forget_translations()
-        return place._replace(mem=mem._replace(code=np.zeros((CODE_ROWS + 1) * ROW, np.int64)))
+        return place._replace(mem=mem._replace(code=zeroed((CODE_ROWS + 1) * ROW, np.int64)))
 
     def release(self, who) -> None:
         """Give a place back. Its contents are wiped, so that nobody finds them."""
