@@ -6,6 +6,7 @@
     mmu, tlb     page walks, and what is remembered    csr, trap     registers, privilege, traps
     pmp, bus     who may touch what, who answers       interrupts    time, and what is pending
     devices/     CLINT, PLIC, UART, virtio block       firmware/     SBI, device tree
+    zeroed       where its memory comes from
 
 and what a reader does with it, in plain Python:
 
