@@ -50,8 +50,7 @@ MOST_TURNS = 100_000  # are remembered
 UNSEEN = 512 << 20  # bytes of host memory made until those out of use are looked for
 GOES_ON = ("budget",)  # reasons after which a VM gets another turn in the same run
 
-
-_made = 0  # bytes of host memory since then
+_made = 0  # bytes of host memory made since they were last looked for
 
 
 def host_memory(n_bytes: int) -> Memory:

@@ -1,8 +1,8 @@
 """Where does a machine's memory come from? From the operating system, a page at its first write.
 
 An array of NumPy's comes from the C library, which keeps what was freed, and writes zeros over all
-of it when it is wanted again: every machine made after the first would fill its whole RAM, however
-little its guest touches. A mapping of its own costs what is written, and goes back when the machine
+of it when it is wanted again: a machine made after others would fill its whole RAM, however little
+its guest touches. A mapping of its own costs what is written, and goes back when the machine
 goes.
 """
 
